@@ -1,0 +1,216 @@
+"""From a spec to components: the sole caller of the registry.
+
+Every problem is collected before anything is refused: unknown names, wrong options, needs that
+the space does not meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from wflow_core import registry
+from wflow_core.errors import PluginError, SpecError, WflowError
+from wflow_core.flow import Flow
+from wflow_core.hooks import Hooks
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.canonicalizer import Canonicalizer
+from wflow_core.interfaces.codec import Codec
+from wflow_core.interfaces.coupling import Coupling
+from wflow_core.interfaces.guidance import Guidance
+from wflow_core.interfaces.metric import Metric
+from wflow_core.interfaces.prior import Prior
+from wflow_core.interfaces.solver import Solver
+from wflow_core.interfaces.task import Task
+from wflow_core.interfaces.velocity import Velocity
+from wflow_core.interfaces.zoo import ZooSource
+from wflow_core.seeds import stage_seed
+from wflow_core.space import Space, missing, offered
+from wflow_core.spec import Spec, SpecFile, validate
+from wflow_core.spec_errors import by_place, dotted
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A spec's components, each built with its context.
+
+    Attributes:
+        resolved: the spec as plain data with every option written out.
+        origins: path of a component in the spec -> the distribution and version it comes from.
+    """
+
+    spec: Spec
+    resolved: dict[str, Any]
+    origins: dict[str, str]
+    task: Task
+    architecture: Architecture
+    zoo: ZooSource
+    canonicalizers: tuple[Canonicalizer, ...]
+    codec: Codec | None
+    space: Space
+    prior: Prior
+    coupling: Coupling
+    flow: Flow
+    velocity: Velocity
+    solver: Solver
+    guidance: Guidance | None
+    metrics: tuple[Metric, ...]
+    hooks: Hooks
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A component named in the spec: its class and its validated options."""
+
+    name: str
+    cls: type[Any]
+    options: dict[str, Any]
+
+
+def assemble(file: SpecFile) -> Assembly:
+    """Load, check and build every component of a spec.
+
+    Raises:
+        SpecError: with every problem, each at its place.
+    """
+    found = _find_all(file)
+    return _Builder(file, found).build()
+
+
+def _find_all(file: SpecFile) -> dict[Path, _Found]:
+    found: dict[Path, _Found] = {}
+    problems: list[str] = []
+    for kind, path, slot in file.spec.slots():
+        try:
+            cls = registry.load(kind, slot.type)
+        except PluginError as error:
+            at = file.source.place((*path, "type"))
+            problems.append(f"{at}: {dotted(path)}: {error}")
+            continue
+        options, wrong = validate(cls.Config, slot.options, file.source, path)
+        problems += wrong
+        if options is not None:
+            found[path] = _Found(slot.type, cls, options.model_dump())
+    if problems:
+        raise SpecError(sorted(problems, key=by_place))
+    return found
+
+
+class _Builder:
+    """Builds components in the order of the road, and checks what they need."""
+
+    def __init__(self, file: SpecFile, found: dict[Path, _Found]):
+        self.file, self.found = file, found
+        self.problems: list[str] = []
+
+    def build(self) -> Assembly:
+        spec = self.file.spec
+        task: Task = self._make("task")
+        architecture: Architecture = self._make("architecture", task.signature)
+        self._at("architecture", lambda: architecture.bound_symmetry)
+        zoo: ZooSource = self._make("zoo", task, architecture)
+        canonicalizers = self._make_all("canonicalizers", architecture)
+        codec: Codec | None = self._make("codec", architecture) if spec.codec else None
+        before = offered([task, architecture, zoo])
+        self._check([("zoo",), *self._paths("canonicalizers"), ("codec",)], before)
+        space = self._space(architecture, codec, before)
+        prior: Prior = self._make("prior", space, architecture)
+        space = Space(space.manifold, space.symmetry, space.offers | prior.offers)
+        rest = ["prior", "coupling", "velocity", "solver", "guidance"]
+        self._check([*((name,) for name in rest), *self._paths("metrics")], space.offers)
+        if self.problems:
+            raise SpecError(sorted(self.problems, key=by_place))
+        decode: Callable[..., Any] = codec.decode if codec else lambda z: z
+        guided = (task, architecture, decode)
+        return Assembly(
+            spec=spec,
+            resolved=self._resolved(),
+            origins=self._origins(),
+            task=task,
+            architecture=architecture,
+            zoo=zoo,
+            canonicalizers=canonicalizers,
+            codec=codec,
+            space=space,
+            prior=prior,
+            coupling=self._make("coupling", space, prior),
+            flow=Flow(space.manifold, spec.train),
+            velocity=self._velocity(space),
+            solver=self._make("solver"),
+            guidance=self._make("guidance", *guided) if spec.guidance else None,
+            metrics=self._make_all("metrics", task, architecture),
+            hooks=Hooks(list(zip(*self._named_hooks(), strict=True))),
+        )
+
+    def _space(
+        self, architecture: Architecture, codec: Codec | None, offers: frozenset[str]
+    ) -> Space:
+        symmetry = None if codec else architecture.bound_symmetry
+        dim = codec.dim if codec else architecture.bound_symmetry.layout.size
+        manifold = self._make("manifold", dim, symmetry)
+        hidden = architecture.offers if codec else frozenset()
+        return Space(manifold, symmetry, (offers - hidden) | manifold.offers)
+
+    def _velocity(self, space: Space) -> Velocity:
+        """The network with its own seed, whatever was built before it."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stage_seed(self.file.spec.seed, "velocity"))
+            velocity: Velocity = self._make("velocity", space)
+        return velocity
+
+    def _named_hooks(self) -> tuple[list[str], tuple[Any, ...]]:
+        return [slot.type for slot in self.file.spec.hooks], self._make_all("hooks")
+
+    def _make(self, name: str, *context: Any) -> Any:
+        return self._build((name,), *context)
+
+    def _make_all(self, name: str, *context: Any) -> tuple[Any, ...]:
+        return tuple(self._build(path, *context) for path in self._paths(name))
+
+    def _paths(self, name: str) -> list[Path]:
+        return [path for path in self.found if path[0] == name and len(path) > 1]
+
+    def _build(self, path: Path, *context: Any) -> Any:
+        found = self.found[path]
+        return self._at(path[0], lambda: found.cls(*context, **found.options), path)
+
+    def _at(self, name: str | int, make: Callable[[], Any], path: Path | None = None) -> Any:
+        """Errors of a component's own, told with its place in the spec."""
+        path = path or (name,)
+        try:
+            return make()
+        except SpecError:
+            raise
+        except WflowError as error:
+            raise SpecError([f"{self.file.source.place(path)}: {dotted(path)}: {error}"]) from error
+
+    def _check(self, paths: list[Path], offers: frozenset[str]) -> None:
+        for path in paths:
+            if path in self.found:
+                found, at = self.found[path], self.file.source.place(path)
+                self.problems += [
+                    f"{at}: {dotted(path)}: {found.name!r} {reason}"
+                    for reason in missing(found.cls, offers)
+                ]
+
+    def _resolved(self) -> dict[str, Any]:
+        resolved: dict[str, Any] = self.file.spec.model_dump(mode="json")
+        for path, found in self.found.items():
+            whole = {"type": found.name} | found.cls.Config(**found.options).model_dump(mode="json")
+            if len(path) == 1:
+                resolved[path[0]] = whole
+            else:
+                resolved[path[0]][path[1]] = whole
+        return resolved
+
+    def _origins(self) -> dict[str, str]:
+        kinds = {path: kind for kind, path, _ in self.file.spec.slots()}
+        return {
+            dotted(path): registry.find(kinds[path], found.name).origin
+            for path, found in self.found.items()
+        }

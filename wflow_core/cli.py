@@ -1,0 +1,220 @@
+"""The command line. Neither ``--help`` nor ``plugins`` imports torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wflow_core.errors import WflowError
+
+if TYPE_CHECKING:
+    from wflow_core.assembly import Assembly
+
+FIX = 2
+"""Exit code of anything that the user can mend."""
+
+
+class LazyCommands(click.Group):
+    """Adds the commands of the entry-point group ``wflow.commands``, imported when called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._offered()})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        own = super().get_command(ctx, name)
+        if own or name not in self._offered():
+            return own
+        try:
+            command: click.Command = self._offered()[name].load()
+        except Exception as error:
+            value = self._offered()[name].value
+            raise click.ClickException(
+                f"command {name!r} fails to import from {value!r}: {error}"
+            ) from error
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Own commands with their help; others by name alone, so that help imports nothing."""
+        rows = []
+        for name in self.list_commands(ctx):
+            own = super().get_command(ctx, name)
+            rows.append((name, own.get_short_help_str(80) if own else "(from a plugin)"))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    @staticmethod
+    def _offered() -> dict[str, Any]:
+        return {e.name: e for e in entry_points(group="wflow.commands")}
+
+
+def clear_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One clear message and exit code 2 for what the user can mend; 130 for an interrupt."""
+
+    @wraps(command)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except WflowError as error:
+            click.echo(f"wflow: {error}" if "\n" not in str(error) else str(error), err=True)
+            sys.exit(FIX)
+        except KeyboardInterrupt:
+            click.echo("wflow: interrupted; the same command goes on from here", err=True)
+            sys.exit(130)
+
+    return call
+
+
+SPEC = click.argument("spec", type=click.Path(path_type=Path))
+RUN = click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
+SET = click.option(
+    "--set", "overrides", multiple=True, metavar="A.B=1", help="Override a value of the spec."
+)
+DEVICE = click.option(
+    "--device", default="cpu", show_default=True, metavar="NAME",
+    help="cpu, cuda, cuda:1, ..., or auto: cuda where there is one.",
+)  # fmt: skip
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="weightspace-flow", prog_name="wflow")
+def main() -> None:
+    """Generative models of neural-network weights: flow matching over trained networks.
+
+    Write a spec, `wflow run spec.yaml`, and find networks, a model that makes more of them, and
+    their measures in the run folder.
+    """
+
+
+@main.command()
+@SPEC
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-SEED].")
+@click.option("--seed", type=click.IntRange(0), help="Seed, in place of the spec's.")
+@SET
+@DEVICE
+@click.option("--threads", type=click.IntRange(1), help="CPU threads [torch's default].")
+@click.option("--overwrite", is_flag=True, help="Replace what differs in a used folder.")
+@JSON
+@clear_errors
+def run(
+    spec: Path,
+    out: Path | None,
+    seed: int | None,
+    overrides: tuple[str, ...],
+    device: str,
+    threads: int | None,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Run SPEC: train a zoo, learn its flow, sample new networks, measure them.
+
+    A run that was stopped goes on where it was when the same command is given again.
+    """
+    assembled, where = _assemble(spec, _with_seed(overrides, seed)), _device(device, threads)
+    folder = out or Path("runs") / f"{assembled.spec.name}-{assembled.spec.seed}"
+    from wflow_core.road import run as run_road
+    from wflow_core.table import print_table
+
+    metrics = run_road(assembled, folder, where, overwrite)
+    if as_json:
+        click.echo(json.dumps(metrics, indent=2))
+    else:
+        print_table(metrics)
+        click.echo(f"\n{folder}: samples/, flow/, zoo/, metrics.json, record.json, log.jsonl")
+
+
+@main.command()
+@SPEC
+@SET
+@JSON
+@clear_errors
+def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Check SPEC without running it: every problem at once, each at file:line:column."""
+    assembled = _assemble(spec, overrides)
+    if as_json:
+        click.echo(json.dumps(assembled.resolved, indent=2))
+        return
+    symmetry = assembled.architecture.bound_symmetry
+    click.echo(f"{spec}: right; {symmetry.layout.size} weights in {len(symmetry.groups)} groups")
+    click.echo(symmetry.describe())
+
+
+@main.command()
+@click.argument("kind", required=False)
+@JSON
+@clear_errors
+def plugins(kind: str | None, as_json: bool) -> None:
+    """List what is installed: kind, name, and the distribution it comes from."""
+    from wflow_core import registry
+
+    if kind and kind not in registry.KINDS:
+        guess = registry.suggest(kind, registry.KINDS)
+        raise WflowError(f"unknown kind {kind!r}{guess}; kinds: {', '.join(registry.KINDS)}")
+    found = registry.plugins(kind)
+    if as_json:
+        rows = [{"kind": p.kind, "name": p.name, "distribution": p.distribution,
+                 "version": p.version} for p in found]  # fmt: skip
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for p in found:
+        click.echo(f"{p.kind:<14} {p.name:<20} {p.origin}")
+
+
+@main.command()
+@clear_errors
+def schema() -> None:
+    """Print the JSON schema of specs, with the options of every installed component."""
+    from wflow_core.schema import spec_schema
+
+    click.echo(json.dumps(spec_schema(), indent=2))
+
+
+@main.command()
+@RUN
+@click.option("--networks", type=click.IntRange(1), default=16, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--separate", is_flag=True, help="One state dict a file, ready to load.")
+@DEVICE
+@click.option("--threads", type=click.IntRange(1), help="CPU threads [torch's default].")
+@clear_errors
+def sample(
+    run_dir: Path,
+    networks: int,
+    out: Path,
+    seed: int,
+    separate: bool,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Draw more networks from the flow of a finished RUN."""
+    from wflow_core.export import write_networks
+    from wflow_core.trained import load
+
+    flow = load(run_dir, _device(device, threads))
+    write_networks(flow.sample(networks, seed), out, separate)
+    click.echo(f"{out}: {networks} networks")
+
+
+def _assemble(spec: Path, overrides: Sequence[str]) -> Assembly:
+    from wflow_core.assembly import assemble
+    from wflow_core.spec import load_spec
+
+    return assemble(load_spec(spec, overrides))
+
+
+def _with_seed(overrides: tuple[str, ...], seed: int | None) -> tuple[str, ...]:
+    return overrides if seed is None else (*overrides, f"seed={seed}")
+
+
+def _device(name: str, threads: int | None) -> Any:
+    from wflow_core.devices import choose
+
+    return choose(name, threads)

@@ -1,0 +1,26 @@
+"""Where tensors live: the device by name, and the threads of the CPU."""
+
+from __future__ import annotations
+
+import torch
+
+from wflow_core.errors import WflowError
+
+
+def choose(name: str = "auto", threads: int | None = None) -> torch.device:
+    """The device of that name; ``auto`` is CUDA where there is one.
+
+    Raises:
+        WflowError: there is no such device here.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise WflowError(f"--device {name}: not to be had here ({reason}); try cpu") from error
+    return device

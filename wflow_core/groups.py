@@ -1,0 +1,83 @@
+"""What a symmetry is made of: groups of units, parts of weights, and group elements.
+
+Shapes: B batch, n units of a group, h units of its parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+
+Segment = tuple[str, int, int]
+Axis = tuple[Segment, ...] | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """A named set of units.
+
+    Attributes:
+        size: number of units (of each parent unit, where nested).
+        kind: ``free`` units may be exchanged, ``anchored`` ones have an identity.
+        scaling: the rescaling of a unit that its activation lets through.
+        per: the parent group, where this one is nested (head dimensions inside heads).
+    """
+
+    size: int
+    kind: Literal["free", "anchored"] = "free"
+    scaling: Literal["none", "sign", "positive", "nonzero"] = "none"
+    per: str | None = None
+
+    @property
+    def free(self) -> bool:
+        return self.kind == "free"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A tensor, or rows of one under a view, and what each of its axes ranges over.
+
+    Attributes:
+        tensor: name of the parameter or buffer.
+        axes: one entry an axis of the view: a group's name, segments ``(group, start, stop)``
+            for an axis shared by several groups, or None for features of the edge.
+        rows: ``(start, stop)`` of the first axis of the tensor; None for all.
+        view: shape that the rows are seen in; None for their own.
+        power: how each group's scale enters: +1 where the part writes the unit, -1 where it reads.
+        norm: the part counts in its unit's sphere.
+        buffer: moves with the units but is no weight.
+    """
+
+    tensor: str
+    axes: tuple[str | Axis, ...]
+    rows: tuple[int, int] | None = None
+    view: tuple[int, ...] | None = None
+    power: Mapping[str, int] = field(default_factory=dict)
+    norm: bool = False
+    buffer: bool = False
+
+    @property
+    def label(self) -> str:
+        return self.tensor if self.rows is None else f"{self.tensor}[{self.rows[0]}:{self.rows[1]}]"
+
+
+@dataclass(frozen=True)
+class Element:
+    """A batch of group elements: ``perm[g]`` and ``scale[g]`` are [B, n], nested ones [B, h, n].
+
+    Result-indexed: the new unit i is ``scale[i]`` times the old unit ``perm[i]``; a nested unit
+    (p, i) is ``scale[p, i]`` times the old unit (perm of the parent at p, ``perm[p, i]``). A group
+    that is not named stays as it is.
+    """
+
+    perm: Mapping[str, Tensor] = field(default_factory=dict)
+    scale: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def __getitem__(self, index: Tensor | slice) -> Element:
+        return Element(
+            {g: p[index] for g, p in self.perm.items()},
+            {g: s[index] for g, s in self.scale.items()},
+        )

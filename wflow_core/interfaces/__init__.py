@@ -1,0 +1,1 @@
+"""Everything that one may extend, one interface a file."""

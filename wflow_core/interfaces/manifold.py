@@ -1,0 +1,54 @@
+"""The geometry that the flow lives in."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from torch import Tensor
+
+from wflow_core.interfaces.component import Component
+from wflow_core.symmetry import Symmetry
+
+
+class Manifold(Component):
+    """A Riemannian manifold over flat points ``[B, D]``, embedded in R^D.
+
+    Args:
+        dim: D, the length of a flat point.
+        symmetry: the symmetry of the coordinates, or None after a codec.
+    """
+
+    def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):
+        super().__init__(**options)
+        self.dim = dim
+        self.symmetry = symmetry
+
+    @abstractmethod
+    def expmap(self, x: Tensor, u: Tensor) -> Tensor:
+        """End of the geodesic from ``x`` with velocity ``u``: two ``[B, D] -> [B, D]``."""
+
+    @abstractmethod
+    def logmap(self, x: Tensor, y: Tensor) -> Tensor:
+        """The tangent at ``x`` that leads to ``y``: two ``[B, D] -> [B, D]``."""
+
+    @abstractmethod
+    def projx(self, x: Tensor) -> Tensor:
+        """``[B, D] -> [B, D]``, the closest point of the manifold."""
+
+    @abstractmethod
+    def proju(self, x: Tensor, u: Tensor) -> Tensor:
+        """The tangential part of ``u`` at ``x``: two ``[B, D] -> [B, D]``."""
+
+    @abstractmethod
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        """The metric at ``x``: three ``[B, D] -> [B]``."""
+
+    def dist(self, x: Tensor, y: Tensor) -> Tensor:
+        """Geodesic distance: two ``[B, D] -> [B]``."""
+        u = self.logmap(x, y)
+        return self.inner(x, u, u).clamp_min(0).sqrt()
+
+    def geodesic(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
+        """The point at time ``t`` [B] on the shortest way from ``x0`` to ``x1`` [B, D]."""
+        return self.expmap(x0, t.unsqueeze(-1) * self.logmap(x0, x1))

@@ -1,0 +1,87 @@
+"""What networks are trained and judged on."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from wflow_core.interfaces.component import Component
+from wflow_core.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a network takes and gives.
+
+    Attributes:
+        inputs: shape of one input, without batch.
+        outputs: number of outputs C (classes, or regression targets).
+    """
+
+    inputs: tuple[int, ...]
+    outputs: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs ``[M, *inputs]`` and targets ``[M]`` (classes) or ``[M, C]``."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def to(self, device: torch.device | str) -> Split:
+        return Split(self.x.to(device), self.y.to(device))
+
+
+class Task(Component):
+    """Data in three splits, a loss and a score.
+
+    Shapes: B batch, C outputs; leading axes ``...`` range over networks.
+
+    Attributes:
+        objective: the loss, the scores, and how predictions of several networks are averaged;
+            None for a task without data.
+    """
+
+    objective: ClassVar[Objective | None] = None
+    offers = frozenset({"data"})
+
+    @property
+    @abstractmethod
+    def signature(self) -> Signature:
+        """What a network for this task takes and gives."""
+
+    @abstractmethod
+    def load(self) -> Mapping[str, Split]:
+        """The splits ``train``, ``val`` and ``test``, disjoint, seeded, in float32.
+
+        Preprocessing is fitted on ``train`` alone.
+
+        Raises:
+            DataError: the data is absent or damaged.
+        """
+
+    @cached_property
+    def splits(self) -> Mapping[str, Split]:
+        """The splits, loaded once."""
+        return self.load()
+
+    def batches(
+        self, split: str, batch_size: int, generator: torch.Generator | None = None
+    ) -> Iterator[Split]:
+        """Batches of one pass over a split, shuffled where a generator is given."""
+        data = self.splits[split]
+        order = torch.arange(len(data))
+        if generator is not None:
+            order = torch.randperm(len(data), generator=generator, device=generator.device)
+        for index in order.to(data.x.device).split(batch_size):
+            yield Split(data.x[index], data.y[index])

@@ -1,0 +1,45 @@
+"""The network that the flow learns."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+from torch import Tensor, nn
+
+from wflow_core.interfaces.component import Component
+from wflow_core.space import Space
+from wflow_core.symmetry import Symmetry
+
+
+class Velocity(Component, nn.Module):
+    """A network over points of the space.
+
+    Its output is a displacement: x1 - x0 where the flow predicts velocities, x1 - x_t where it
+    predicts targets. Parameters never depend on the size of a free group, so that one network
+    serves other widths; standardisation is kept one a part, not one a weight.
+    """
+
+    def __init__(self, space: Space, **options: Any):
+        nn.Module.__init__(self)
+        Component.__init__(self, **options)
+        self.space = space
+
+    @abstractmethod
+    def forward(
+        self, x: Tensor, t: Tensor, symmetry: Symmetry | None = None, **condition: Tensor
+    ) -> Tensor:
+        """``x [B, D]``, ``t [B]`` in [0, 1] ``-> [B, D]``.
+
+        Args:
+            symmetry: of the points, where it is another than the space's (another width).
+            condition: what the samples are conditioned on, by name, ``[B, ...]``.
+        """
+
+    @abstractmethod
+    def standardize(self, x0: Tensor, x1: Tensor) -> None:
+        """Set the scales of input and output from a draw of pairs, each ``[B, D]``."""
+
+    @abstractmethod
+    def displacement_scale(self) -> Tensor:
+        """``[D]``: the root mean square displacement of each coordinate's part."""

@@ -1,0 +1,38 @@
+"""Where trained networks come from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.component import Component, Report, silent
+from wflow_core.interfaces.task import Task
+from wflow_core.weights import WeightSet
+
+
+class ZooSource(Component):
+    """Collects the weight set that the flow learns from.
+
+    A source that keeps initialisations offers ``initialisations``; one that can make further
+    networks the same way offers ``retraining``.
+    """
+
+    def __init__(self, task: Task, architecture: Architecture, **options: Any):
+        super().__init__(**options)
+        self.task = task
+        self.architecture = architecture
+
+    @abstractmethod
+    def collect(self, generator: torch.Generator, report: Report = silent) -> WeightSet:
+        """The trained networks, on the generator's device.
+
+        Raises:
+            DataError: networks cannot be had, or do not fit the architecture.
+        """
+
+    def retrain(self, n: int, generator: torch.Generator) -> WeightSet:
+        """``n`` further final networks, made as the zoo was; where ``retraining`` is offered."""
+        raise NotImplementedError(f"{type(self).__name__} does not offer retraining")

@@ -1,0 +1,93 @@
+"""Weight matching: the permutation of units that brings one network closest to another.
+
+Coordinate descent over groups, one assignment problem a group, batched over networks; only
+scipy's solver takes them one by one. Source: Ainsworth, Hayase, Srinivasa 2023 (arXiv
+2209.04836), algorithm 1. Shapes: B pairs of networks, P weights, n units.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from wflow_core.errors import UnsupportedError
+from wflow_core.groups import Element
+from wflow_core.symmetry import Symmetry
+
+SWEEPS = 20
+
+
+def match(symmetry: Symmetry, weights: Tensor, reference: Tensor) -> Element:
+    """The element that brings each network of ``weights [B, P]`` closest to its reference.
+
+    Args:
+        reference: ``[B, P]``, or ``[1, P]`` for all.
+
+    Raises:
+        UnsupportedError: a group is nested in another.
+    """
+    nested = [name for name, group in symmetry.free.items() if group.per]
+    if nested:
+        raise UnsupportedError(f"weight matching cannot align nested groups yet: {nested}")
+    graph = symmetry.graph
+    own, wanted = graph.split(weights), graph.split(reference.expand(len(weights), -1))
+    element = symmetry.identity(len(weights), weights.device)
+    for _ in range(SWEEPS):
+        moved = False
+        for group in symmetry.free:
+            found = _improve(symmetry, graph.act(own, element), wanted, group)
+            changed = bool((found.perm[group] != _still(found.perm[group])).any())
+            moved = moved or changed
+            element = symmetry.compose(element, found)
+        if not moved:
+            break
+    return element
+
+
+def align(symmetry: Symmetry, weights: Tensor, reference: Tensor, chunk: int = 1024) -> Tensor:
+    """``weights [B, P]``, each permuted to lie closest to ``reference`` ([B, P] or [1, P])."""
+    reference = reference.expand(len(weights), -1)
+    pieces = zip(weights.split(chunk), reference.split(chunk), strict=True)
+    return torch.cat([symmetry.act(w, match(symmetry, w, r)) for w, r in pieces])
+
+
+def _improve(
+    symmetry: Symmetry, own: dict[str, Tensor], wanted: dict[str, Tensor], group: str
+) -> Element:
+    """The best permutation of one group, and its signs where those are free, the rest as is."""
+    likeness = _likeness(symmetry, own, wanted, group)
+    signed = symmetry.groups[group].scaling == "sign"
+    perm = _assign(likeness.abs() if signed else likeness)
+    if not signed:
+        return Element({group: perm})
+    sign = torch.take_along_dim(likeness, perm.unsqueeze(-1), 2).squeeze(-1).sign()
+    return Element({group: perm}, {group: torch.where(sign == 0, 1, sign)})
+
+
+def _likeness(
+    symmetry: Symmetry, own: dict[str, Tensor], wanted: dict[str, Tensor], group: str
+) -> Tensor:
+    """``[B, n, n]``: inner product of each reference unit (row) with each own unit (column)."""
+    total: Tensor | None = None
+    for name, block in symmetry.graph.blocks.items():
+        for dim, on in enumerate(block.groups, start=1):
+            if on == group:
+                rows = wanted[name].movedim(dim, 1).flatten(2)
+                columns = own[name].movedim(dim, 1).flatten(2)
+                product = rows @ columns.transpose(1, 2)
+                total = product if total is None else total + product
+    assert total is not None  # a group without weights is no group
+    return total
+
+
+def _assign(likeness: Tensor) -> Tensor:
+    """``[B, n, n] -> [B, n]``: the assignment of columns to rows of largest total likeness."""
+    cost = likeness.double().cpu().numpy()
+    columns = [linear_sum_assignment(matrix, maximize=True)[1] for matrix in cost]
+    return torch.as_tensor(np.stack(columns), device=likeness.device)
+
+
+def _still(perm: Tensor) -> Tensor:
+    return torch.arange(perm.shape[-1], device=perm.device)

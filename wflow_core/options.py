@@ -1,0 +1,69 @@
+"""Options of the stages themselves; components bring their own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from wflow_core.interfaces.component import Options
+
+
+class UniformTimes(Options):
+    """t uniform on [0, 1]."""
+
+    type: Literal["uniform"] = "uniform"
+
+
+class BetaTimes(Options):
+    """t ~ Beta(a, b); a=1, b=2 favours early times."""
+
+    type: Literal["beta"]
+    a: float = Field(1.0, gt=0)
+    b: float = Field(2.0, gt=0)
+
+
+class LogitNormalTimes(Options):
+    """logit(t) ~ N(mean, std^2), as in Esser et al. 2024 (arXiv 2403.03206)."""
+
+    type: Literal["logit_normal"]
+    mean: float = 0.0
+    std: float = Field(1.0, gt=0)
+
+
+TimeLaw = Annotated[UniformTimes | BetaTimes | LogitNormalTimes, Field(discriminator="type")]
+
+
+class FlowOptions(Options):
+    """What the flow predicts, and along which paths."""
+
+    predict: Literal["velocity", "target"] = Field(
+        "velocity", description="x1 - x0, or the remaining way x1 - x_t"
+    )
+    path_noise: float = Field(0.0, ge=0, description="standard deviation around the geodesic")
+    time: TimeLaw = UniformTimes()
+
+
+class TrainOptions(FlowOptions):
+    """How the flow is trained."""
+
+    iterations: int = Field(2000, ge=1)
+    batch_size: int = Field(64, ge=1)
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    warmup: int = Field(100, ge=0, description="iterations of linear warm-up")
+    schedule: Literal["cosine", "constant"] = "cosine"
+    clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged network")
+    held_out: float = Field(0.05, ge=0, lt=1, description="fraction of training runs held out")
+    evaluate_every: int = Field(
+        100, ge=1, description="iterations between held-out losses, and between checkpoints"
+    )
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class SampleOptions(Options):
+    """How many networks a run leaves."""
+
+    networks: int = Field(128, ge=2)
+    batch_size: int = Field(256, ge=1, description="networks integrated at once")

@@ -1,0 +1,76 @@
+"""The record of a run: versions, seeds, hashes, seconds, and the keys of finished stages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from wflow_core.assembly import Assembly
+from wflow_core.seeds import stage_seed
+from wflow_core.store import Artefact, Store
+
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "pydantic")
+# What of the spec, and which components, a stage's result depends on besides its inputs.
+DEPENDS = {
+    "collect": ("task", "architecture", "zoo"),
+    "canonicalize": ("canonicalizers",),
+    "encode": ("codec",),
+    "train": ("manifold", "prior", "coupling", "velocity", "train"),
+    "sample": ("solver", "guidance", "sample"),
+    "evaluate": ("metrics",),
+}
+
+
+class Record:
+    """``record.json``, written anew after every stage."""
+
+    def __init__(self, assembly: Assembly, store: Store, device: torch.device):
+        self.assembly, self.store, self.device = assembly, store, device
+        before = store.read_json("record.json") or {}
+        self.stages: dict[str, Any] = before.get("stages", {})
+
+    def key(self, stage: str, inputs: Iterable[Artefact]) -> str:
+        """What decides a stage's result: its options, its plugins, its seed, its inputs."""
+        a, names = self.assembly, DEPENDS[stage]
+        parts = {
+            "stage": stage,
+            "wflow": version("weightspace-flow"),
+            "seed": stage_seed(a.spec.seed, stage),
+            "options": {name: a.resolved[name] for name in names},
+            "plugins": {p: o for p, o in a.origins.items() if p.split(".")[0] in names},
+            "inputs": [artefact.sha256 for artefact in inputs],
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def finish(self, stage: str, key: str, sha256: str | None, seconds: float) -> None:
+        """Note a finished stage."""
+        seed = stage_seed(self.assembly.spec.seed, stage)
+        self.stages[stage] = {"key": key, "sha256": sha256, "seed": seed, "seconds": seconds}
+        self.store.write_json("record.json", self.to_json())
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of each finished stage, those of a reused one as it was first made."""
+        return {stage: entry["seconds"] for stage, entry in self.stages.items()}
+
+    def to_json(self) -> dict[str, Any]:
+        a = self.assembly
+        packages = {name: version(name) for name in PACKAGES}
+        return {
+            "name": a.spec.name,
+            "seed": a.spec.seed,
+            "versions": {"wflow": version("weightspace-flow"), "python": platform.python_version()}
+            | packages,
+            "machine": {
+                "system": platform.platform(),
+                "device": str(self.device),
+                "threads": torch.get_num_threads(),
+            },
+            "plugins": a.origins,
+            "stages": self.stages,
+        }

@@ -1,0 +1,118 @@
+"""The registries: one entry-point group a kind, read through importlib.metadata.
+
+Nothing is imported before a spec names it; this module imports neither torch nor a plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import EntryPoint, distributions
+from typing import Any
+
+from wflow_core.errors import PluginError
+
+# Kind -> (entry-point group, interface that a plugin of the kind implements).
+KINDS: dict[str, tuple[str, str]] = {
+    "task": ("wflow.tasks", "wflow_core.interfaces.task:Task"),
+    "architecture": ("wflow.architectures", "wflow_core.interfaces.architecture:Architecture"),
+    "zoo": ("wflow.zoos", "wflow_core.interfaces.zoo:ZooSource"),
+    "canonicalizer": ("wflow.canonicalizers", "wflow_core.interfaces.canonicalizer:Canonicalizer"),
+    "codec": ("wflow.codecs", "wflow_core.interfaces.codec:Codec"),
+    "manifold": ("wflow.manifolds", "wflow_core.interfaces.manifold:Manifold"),
+    "prior": ("wflow.priors", "wflow_core.interfaces.prior:Prior"),
+    "coupling": ("wflow.couplings", "wflow_core.interfaces.coupling:Coupling"),
+    "velocity": ("wflow.velocities", "wflow_core.interfaces.velocity:Velocity"),
+    "solver": ("wflow.solvers", "wflow_core.interfaces.solver:Solver"),
+    "guidance": ("wflow.guidances", "wflow_core.interfaces.guidance:Guidance"),
+    "metric": ("wflow.metrics", "wflow_core.interfaces.metric:Metric"),
+    "hook": ("wflow.hooks", "wflow_core.hooks:Hook"),
+}
+COMMANDS = "wflow.commands"
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An entry point, and who offers it."""
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    entry_point: EntryPoint
+
+    @property
+    def origin(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+def plugins(kind: str | None = None) -> list[Plugin]:
+    """Installed plugins, of one kind or of all, in the order of kinds and names."""
+    kinds = [kind] if kind else list(KINDS)
+    groups = {KINDS[k][0]: k for k in kinds}
+    found = {
+        (groups[e.group], e.name, dist.metadata["Name"], e.value): Plugin(
+            groups[e.group], e.name, dist.metadata["Name"], dist.version, e
+        )
+        for dist in distributions()
+        for e in dist.entry_points
+        if e.group in groups
+    }
+    return sorted(found.values(), key=lambda p: (kinds.index(p.kind), p.name, p.distribution))
+
+
+def find(kind: str, name: str) -> Plugin:
+    """The one plugin of that kind and name.
+
+    Raises:
+        PluginError: there is none (with what is installed and a guess), or more than one.
+    """
+    offered = plugins(kind)
+    matches = [p for p in offered if p.name == name]
+    if len(matches) > 1:
+        raise PluginError(
+            f"{kind} {name!r} is offered by {' and by '.join(p.origin for p in matches)}; "
+            "uninstall one of them"
+        )
+    if not matches:
+        names = [p.name for p in offered]
+        raise PluginError(f"unknown {kind} {name!r}{suggest(name, names)}; {listing(kind, names)}")
+    return matches[0]
+
+
+def load(kind: str, name: str) -> type[Any]:
+    """Import the class of a plugin.
+
+    Raises:
+        PluginError: it is unknown, fails to import, or does not implement the interface.
+    """
+    plugin = find(kind, name)
+    try:
+        loaded = plugin.entry_point.load()
+    except Exception as error:
+        raise PluginError(
+            f"{kind} {name!r} of {plugin.origin} fails to import from "
+            f"{plugin.entry_point.value!r}: {type(error).__name__}: {error}; "
+            f"mend or reinstall {plugin.distribution}"
+        ) from error
+    module, _, cls = KINDS[kind][1].partition(":")
+    interface = getattr(import_module(module), cls)
+    if not (isinstance(loaded, type) and issubclass(loaded, interface)):
+        raise PluginError(
+            f"{kind} {name!r} of {plugin.origin} is {loaded!r}, not a subclass of "
+            f"{module}.{cls}"
+        )
+    return loaded
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """`` (did you mean ...?)`` for a name close to one that there is, else nothing."""
+    close = get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def listing(kind: str, names: list[str]) -> str:
+    """What is installed of a kind, for error messages."""
+    return f"installed: {', '.join(names)}" if names else f"no {kind} is installed"

@@ -1,0 +1,126 @@
+"""The road of a run: collect, canonicalize, encode, train, sample, evaluate, in this order.
+
+Each stage maps finished artefacts to one. A stage whose key is that of an artefact in the folder
+is found again and skipped; training goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wflow_core import stages
+from wflow_core.artefacts import Content
+from wflow_core.assembly import Assembly
+from wflow_core.record import Record
+from wflow_core.run_folder import claim
+from wflow_core.seeds import stage_generator
+from wflow_core.store import Artefact, Store
+
+
+def run(
+    assembly: Assembly,
+    folder: Path | str,
+    device: torch.device | str = "cpu",
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Run a spec in a folder, or finish or find what was run there before.
+
+    Args:
+        overwrite: let a folder that holds a run of another spec be replaced, stage by stage.
+
+    Returns:
+        The content of ``metrics.json``.
+
+    Raises:
+        StoreError: the folder is in use, of another spec, or damaged.
+    """
+    with Store(Path(folder)).locked() as store:
+        claim(store, assembly.resolved, overwrite)
+        road = Road(assembly, store, torch.device(device))
+        with road.watched():
+            return road.travel()
+
+
+class Road:
+    """One run: its components, its store and its record."""
+
+    def __init__(self, assembly: Assembly, store: Store, device: torch.device):
+        self.assembly, self.store, self.device = assembly, store, device
+        self.record = Record(assembly, store, device)
+        self.hooks = assembly.hooks
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Tell the hooks of the run's start, and of its failure if it fails."""
+        self.hooks.run_start(spec=self.assembly.resolved, folder=self.store.folder)
+        try:
+            yield
+        except BaseException as error:
+            self.hooks.run_failed(error=error)
+            raise
+
+    def travel(self) -> dict[str, Any]:
+        """All stages, in order."""
+        a = self.assembly
+        zoo = self._stage("collect", "zoo", [], stages.collect)
+        if a.canonicalizers:
+            zoo = self._stage("canonicalize", "canonical", [zoo], stages.canonicalize)
+        seen = [zoo]
+        if a.codec:
+            code = self._stage("encode", "codec", [zoo], stages.encode)
+            a.codec.load_state(code.tensors)
+            seen.append(code)
+        flow = self._stage("train", "flow", seen, stages.train)
+        samples = self._stage("sample", "samples", [*seen, flow], stages.sample)
+        return self._evaluate(zoo, samples)
+
+    def _stage(
+        self,
+        stage: str,
+        name: str,
+        inputs: list[Artefact],
+        make: Callable[[stages.Work], Content],
+    ) -> Artefact:
+        """Find the stage's artefact under ``name``, or make it."""
+        key = self.record.key(stage, inputs)
+        self.hooks.stage_start(stage=stage)
+        reused = self.store.key(name) == key
+        if reused:
+            artefact = self.store.load(name)
+        else:
+            work = self._work(stage, key, inputs)
+            artefact = self.store.save(name, key, *make(work), work.checkpoint.seconds)
+            self.store.remove(stages.CHECKPOINT)
+        self.record.finish(stage, key, artefact.sha256, artefact.seconds)
+        self.hooks.stage_end(stage=stage, seconds=artefact.seconds, reused=reused)
+        return artefact
+
+    def _work(self, stage: str, key: str, inputs: list[Artefact]) -> stages.Work:
+        generator = stage_generator(self.assembly.spec.seed, stage, self.device)
+        checkpoint = stages.Checkpoint(self.store, key)
+        return stages.Work(self.assembly, inputs, generator, self.hooks.reporter(stage), checkpoint)
+
+    def _evaluate(self, zoo: Artefact, samples: Artefact) -> dict[str, Any]:
+        """The last stage, whose artefact is ``metrics.json``."""
+        stage, inputs = "evaluate", [zoo, samples]
+        key = self.record.key(stage, inputs)
+        self.hooks.stage_start(stage=stage)
+        metrics = self.store.read_json("metrics.json")
+        reused = metrics is not None and self.record.stages.get(stage, {}).get("key") == key
+        if not reused:
+            work = self._work(stage, key, inputs)
+            metrics = stages.evaluate(work)
+            seconds = self.record.seconds() | {stage: work.checkpoint.seconds}
+            self.store.write_json("metrics.json", metrics | {"seconds": seconds})
+            metrics = self.store.read_json("metrics.json")
+            self.record.finish(stage, key, None, seconds[stage])
+        seconds = self.record.seconds()[stage]
+        self.hooks.stage_end(stage=stage, seconds=seconds, reused=reused)
+        self.hooks.run_end(metrics=metrics, folder=self.store.folder)
+        found: dict[str, Any] = metrics
+        return found

@@ -1,0 +1,49 @@
+"""The JSON schema of specs, for editors: every installed component with its options."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wflow_core import registry
+from wflow_core.errors import PluginError
+from wflow_core.spec import LISTS, Slot, Spec
+
+
+def spec_schema() -> dict[str, Any]:
+    """The schema of a spec; a component whose plugin is broken is accepted by name only."""
+    schema = Spec.model_json_schema()
+    definitions = schema.setdefault("$defs", {})
+    definitions.pop(Slot.__name__, None)
+    for name in Spec.model_fields:
+        kind = LISTS.get(name, name)
+        if kind not in registry.KINDS:
+            continue
+        definitions[kind] = {"anyOf": _choices(kind, definitions)}
+        reference: dict[str, Any] = {"$ref": f"#/$defs/{kind}"}
+        known = schema["properties"][name]
+        if name in LISTS:
+            reference = {"type": "array", "items": reference}
+        elif "anyOf" in known:
+            reference = {"anyOf": [reference, {"type": "null"}]}
+        schema["properties"][name] = reference | {k: known[k] for k in ["default"] if k in known}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+
+
+def _choices(kind: str, definitions: dict[str, Any]) -> list[dict[str, Any]]:
+    names = [plugin.name for plugin in registry.plugins(kind)]
+    choices: list[dict[str, Any]] = [{"enum": names}] if names else [{"type": "string"}]
+    return choices + [_options(kind, name, definitions) for name in names]
+
+
+def _options(kind: str, name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    try:
+        cls = registry.load(kind, name)
+    except PluginError:
+        return {"type": "object", "properties": {"type": {"const": name}}, "required": ["type"]}
+    options: dict[str, Any] = cls.Config.model_json_schema()
+    definitions.update(options.pop("$defs", {}))
+    options["title"] = f"{kind} {name}"
+    options["description"] = (cls.__doc__ or "").strip()
+    options["properties"] = {"type": {"const": name}} | options.get("properties", {})
+    options["required"] = ["type", *options.get("required", [])]
+    return options

@@ -1,0 +1,91 @@
+"""The space that the flow lives in, the points in it, and what components need of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from wflow_core.symmetry import Symmetry
+
+if TYPE_CHECKING:
+    from wflow_core.interfaces.component import Component
+    from wflow_core.interfaces.manifold import Manifold
+
+REASONS = {
+    "data": "a task with data; this task has none",
+    "symmetry": "the symmetry of the weights; after a codec, coordinates have none",
+    "initialisations": "a zoo that knows the initialisation of each network, such as `train`",
+    "initializer": "the architecture's own initialiser in weight space; leave the codec out",
+    "retraining": "a zoo that can train further networks, such as `train`",
+    "euclidean": "the manifold `euclidean`",
+    "prior:initializer": "the prior `initializer`, since pairs start at initialisations",
+}
+"""What can be needed, and what gives it."""
+
+
+@dataclass(frozen=True)
+class Space:
+    """A manifold, and the symmetry of its coordinates or none.
+
+    Attributes:
+        manifold: over flat points ``[B, D]``.
+        symmetry: None after a codec.
+        offers: what components may need, keys of ``REASONS``.
+    """
+
+    manifold: Manifold
+    symmetry: Symmetry | None = None
+    offers: frozenset[str] = frozenset()
+
+    @property
+    def dim(self) -> int:
+        return self.manifold.dim
+
+
+@dataclass(frozen=True)
+class Points:
+    """Zoo networks as points of a space.
+
+    Attributes:
+        x: ``[N, D]``.
+        run: ``[N]`` training run of each.
+        initial: ``[N, D]`` where each started, where known.
+    """
+
+    x: Tensor
+    run: Tensor
+    initial: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, index: Tensor) -> Points:
+        initial = None if self.initial is None else self.initial[index]
+        return Points(self.x[index], self.run[index], initial)
+
+    def split(self, fraction: float, generator: torch.Generator) -> tuple[Points, Points]:
+        """``(kept, held out)``: a fraction of the *training runs* goes out, at least one of each.
+
+        With a single run there is nothing to hold out, and both are the whole.
+        """
+        runs = self.run.unique()
+        if len(runs) < 2 or fraction == 0:
+            return self, self
+        order = runs[torch.randperm(len(runs), generator=generator, device=runs.device)]
+        out = min(max(1, round(fraction * len(runs))), len(runs) - 1)
+        held = torch.isin(self.run, order[:out])
+        return self[(~held).nonzero().squeeze(1)], self[held.nonzero().squeeze(1)]
+
+
+def offered(components: Iterable[Component]) -> frozenset[str]:
+    """Everything that the components offer together."""
+    return frozenset().union(*(component.offers for component in components))
+
+
+def missing(component: type[Component], offers: frozenset[str]) -> list[str]:
+    """Why a component cannot work with what is offered: one reason a need that is not met."""
+    return [f"needs {REASONS.get(need, need)}" for need in sorted(component.needs - offers)]

@@ -1,0 +1,136 @@
+"""What each stage does: from the artefacts of its inputs to the content of its own.
+
+Stages know components and tensors; where things lie, and what is skipped, is the road's business.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wflow_core.artefacts import Content, weight_set, weight_set_content
+from wflow_core.assembly import Assembly
+from wflow_core.evaluation import evaluate as evaluate_networks
+from wflow_core.interfaces.codec import Codec
+from wflow_core.interfaces.component import Report
+from wflow_core.interfaces.metric import Numbers
+from wflow_core.sampling import draw_points
+from wflow_core.space import Points
+from wflow_core.store import Artefact, Store
+from wflow_core.training import Trainer
+from wflow_core.weights import WeightSet
+
+CHECKPOINT = "checkpoint"
+
+
+class Checkpoint:
+    """Where a stage that takes long keeps its state, under the key of what it makes.
+
+    Attributes:
+        found: the state that a killed run of this very stage left, or None.
+    """
+
+    def __init__(self, store: Store, key: str):
+        self.store, self.key, self.start = store, key, time.perf_counter()
+        ours = store.key(CHECKPOINT) == key
+        self.found: Artefact | None = store.load(CHECKPOINT) if ours else None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent on the stage, those before a kill among them."""
+        return (self.found.seconds if self.found else 0.0) + time.perf_counter() - self.start
+
+    def save(self, tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
+        self.store.save(CHECKPOINT, self.key, tensors, data, self.seconds)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stage is given."""
+
+    assembly: Assembly
+    inputs: list[Artefact]
+    generator: torch.Generator
+    report: Report
+    checkpoint: Checkpoint
+
+    @property
+    def device(self) -> torch.device:
+        return self.generator.device
+
+    def zoo(self) -> WeightSet:
+        """The zoo, always the first input."""
+        return weight_set(self.inputs[0], self.device)
+
+
+def collect(work: Work) -> Content:
+    return weight_set_content(work.assembly.zoo.collect(work.generator, work.report))
+
+
+def canonicalize(work: Work) -> Content:
+    zoo, canonicalizers = work.zoo(), work.assembly.canonicalizers
+    for done, canonicalizer in enumerate(canonicalizers, start=1):
+        canonicalizer.fit(zoo)
+        zoo = canonicalizer.transform(zoo)
+        work.report(done, len(canonicalizers))
+    return weight_set_content(zoo)
+
+
+def encode(work: Work) -> Content:
+    codec = work.assembly.codec
+    assert codec is not None  # else the road has no such stage
+    codec.fit(work.zoo())
+    return codec.state(), {}
+
+
+def train(work: Work) -> Content:
+    a = work.assembly
+    velocity, zoo = a.velocity.to(work.device), points_of(work.zoo(), a.codec)
+    trainer = Trainer(a.flow, velocity, a.coupling, zoo, a.spec.train, work.generator)
+    if work.checkpoint.found:
+        trainer.load_state(work.checkpoint.found.tensors, work.checkpoint.found.data)
+    trainer.run(work.report, work.checkpoint.save)
+    return dict(velocity.state_dict()), {"history": trainer.history}
+
+
+def sample(work: Work) -> Content:
+    work.assembly.velocity.load_state_dict(work.inputs[-1].tensors)
+    return weight_set_content(
+        draw_networks(
+            work.assembly, work.assembly.spec.sample.networks, work.generator, work.report
+        )
+    )
+
+
+def evaluate(work: Work) -> Numbers:
+    a = work.assembly
+    samples = weight_set(work.inputs[1], work.device)
+    return evaluate_networks(
+        a.metrics, a.architecture, a.zoo, work.zoo(), samples, work.generator, work.report
+    )
+
+
+def draw_networks(
+    assembly: Assembly, n: int, generator: torch.Generator, report: Report
+) -> WeightSet:
+    """``n`` networks from a trained assembly, each with the prior point it came from."""
+    a = assembly
+    velocity = a.velocity.to(generator.device).eval()
+    starts, ends = draw_points(
+        a.flow, velocity, a.solver, a.prior, n, generator, a.spec.sample.batch_size, a.guidance,
+        report,
+    )  # fmt: skip
+    decode = a.codec.decode if a.codec else torch.nn.Identity()
+    return WeightSet.of(a.architecture.module, decode(ends), initial=decode(starts))
+
+
+def points_of(zoo: WeightSet, codec: Codec | None) -> Points:
+    """A weight set as points of the space: encoded where there is a codec."""
+    if codec is None:
+        return Points(zoo.weights, zoo.run, zoo.initial)
+    initial = None if zoo.initial is None else codec.encode(zoo.initial)
+    return Points(codec.encode(zoo.weights), zoo.run, initial)

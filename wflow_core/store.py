@@ -1,0 +1,218 @@
+"""Artefacts on disk: atomic, content-addressed, locked.
+
+An artefact is a folder with ``tensors.safetensors`` and ``manifest.json``, which names each
+tensor, its shape and place, the key of what made it, and the hash of the tensors. It is written
+beside its place, synced and renamed, so that it is there whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from wflow_core.errors import StoreError
+
+FORMAT = 1
+TENSORS, MANIFEST = "tensors.safetensors", "manifest.json"
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """What a stage made: named tensors, plain data, the hash of both, and the seconds it took."""
+
+    tensors: dict[str, Tensor]
+    data: dict[str, Any]
+    sha256: str
+    seconds: float = 0.0
+
+
+class Store:
+    """The artefacts of one folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder)
+
+    @contextmanager
+    def locked(self) -> Iterator[Store]:
+        """Keep other runs out while the block runs; the system lets go if the process dies.
+
+        Raises:
+            StoreError: another run is in the folder, or it cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout as error:
+            raise StoreError(
+                f"{self.folder}: another run is working here; wait for it, or give another --out"
+            ) from error
+        except OSError as error:
+            raise StoreError(f"{self.folder}: cannot be written: {error.strerror}") from error
+        try:
+            self._sweep()
+            yield self
+        finally:
+            lock.release()
+
+    def save(
+        self,
+        name: str,
+        key: str,
+        tensors: Mapping[str, Tensor],
+        data: Mapping[str, Any],
+        seconds: float = 0.0,
+    ) -> Artefact:
+        """Write an artefact in place of any that has its name."""
+        place, fresh = self.folder / name, self.folder / f".{name}.new"
+        owned = _owned(tensors)
+        with _clear_errors(place):
+            shutil.rmtree(fresh, ignore_errors=True)
+            fresh.mkdir()
+            save_file(owned, fresh / TENSORS)
+            digest = _digest(fresh / TENSORS, data)
+            shapes = {
+                n: {"file": TENSORS, "shape": list(t.shape), "dtype": str(t.dtype)[6:]}
+                for n, t in owned.items()
+            }
+            manifest = {"format": FORMAT, "key": key, "sha256": digest, "seconds": seconds}
+            manifest |= {"tensors": shapes, "data": data}
+            _write(fresh / MANIFEST, _json(manifest))
+            _sync(fresh / TENSORS)
+            _sync(fresh)
+            self._replace(place, fresh)
+        return Artefact(owned, dict(data), digest, seconds)
+
+    def key(self, name: str) -> str | None:
+        """The key of a finished artefact; None where there is none."""
+        path = self.folder / name / MANIFEST
+        return str(self._manifest(name)["key"]) if path.exists() else None
+
+    def load(self, name: str) -> Artefact:
+        """Read an artefact and check it against its hash.
+
+        Raises:
+            StoreError: it is not there, of another format, or damaged.
+        """
+        manifest, path = self._manifest(name), self.folder / name / TENSORS
+        try:
+            tensors = load_file(path)
+            digest = _digest(path, manifest["data"])
+        except (OSError, SafetensorError) as error:
+            raise self._damaged(name, str(error)) from error
+        if digest != manifest["sha256"]:
+            raise self._damaged(name, "its content is not what was written")
+        return Artefact(tensors, manifest["data"], digest, manifest["seconds"])
+
+    def remove(self, name: str) -> None:
+        """Remove an artefact, if it is there."""
+        shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def write(self, name: str, text: str) -> None:
+        """Write a text file atomically."""
+        place = self.folder / name
+        with _clear_errors(place):
+            _write(place.with_name(f".{name}.new"), text)
+            os.replace(place.with_name(f".{name}.new"), place)
+            _sync(self.folder)
+
+    def write_json(self, name: str, data: Any) -> None:
+        self.write(name, _json(data))
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file of the folder; None where there is none."""
+        path = self.folder / name
+        try:
+            return json.loads(path.read_text()) if path.exists() else None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{path}: damaged ({error}); delete it and run again") from error
+
+    def _manifest(self, name: str) -> dict[str, Any]:
+        manifest = self.read_json(f"{name}/{MANIFEST}")
+        if manifest is None:
+            raise StoreError(f"{self.folder / name}: not there; run `wflow run` to make it")
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            raise self._damaged(name, f"its manifest is not of format {FORMAT}")
+        return manifest
+
+    def _damaged(self, name: str, why: str) -> StoreError:
+        place = self.folder / name
+        return StoreError(f"{place}: damaged ({why}); delete the folder and run again")
+
+    def _replace(self, place: Path, fresh: Path) -> None:
+        """Put the new folder in place; a death in between leaves it missing, never half there."""
+        old = self.folder / f".{place.name}.old"
+        if place.exists():
+            os.replace(place, old)
+        os.replace(fresh, place)
+        _sync(self.folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what a killed run left half written."""
+        for left in [*self.folder.glob(".*.new"), *self.folder.glob(".*.old")]:
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+@contextmanager
+def _clear_errors(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        fresh = place.with_name(f".{place.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        why = getattr(error, "strerror", None) or str(error)
+        raise StoreError(f"{place}: cannot be written: {why}; nothing was changed") from error
+
+
+def _owned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous CPU tensors that share no memory, as safetensors wants them."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        storage = own.untyped_storage()
+        if storage.data_ptr() in seen or storage.nbytes() != own.nbytes:
+            own = own.clone()
+        seen.add(own.untyped_storage().data_ptr())
+        found[name] = own
+    return found
+
+
+def _digest(path: Path, data: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256(_json(data).encode())
+    with path.open("rb") as file:
+        while block := file.read(2**22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _json(data: Any) -> str:
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,173 @@
+"""The symmetry of an architecture, and how permutations and scales act on its weights.
+
+One description serves everything that follows from symmetry: the graph, weight matching,
+normalisation, equivariant networks. Shapes: B batch, P weights, Q buffer entries, n units of a
+group, h units of its parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from wflow_core.groups import Element, Group, Part
+from wflow_core.parts import BoundPart, check_cover
+from wflow_core.weights import WeightLayout
+
+if TYPE_CHECKING:
+    from wflow_core.graph import WeightGraph
+
+__all__ = ["Element", "Group", "Part", "Symmetry"]
+
+
+class Symmetry:
+    """Groups and parts over a weight layout, and the action of the group on flat weights.
+
+    Args:
+        groups: the groups by name.
+        parts: together they cover every parameter exactly once.
+        layout, buffer_layout: where parameters and buffers lie.
+
+    Raises:
+        SymmetryError: the description contradicts itself or the layout.
+    """
+
+    def __init__(
+        self,
+        groups: Mapping[str, Group],
+        parts: tuple[Part, ...],
+        layout: WeightLayout,
+        buffer_layout: WeightLayout | None = None,
+    ):
+        self.groups = dict(groups)
+        self.layout = layout
+        self.buffer_layout = buffer_layout or WeightLayout(())
+        self.parts = tuple(
+            BoundPart.of(p, self.groups, self.buffer_layout if p.buffer else layout) for p in parts
+        )
+        check_cover([p for p in self.parts if not p.part.buffer], self.layout)
+
+    @property
+    def free(self) -> dict[str, Group]:
+        return {name: group for name, group in self.groups.items() if group.free}
+
+    @cached_property
+    def graph(self) -> WeightGraph:
+        from wflow_core.graph import WeightGraph
+
+        return WeightGraph(self)
+
+    def units(self, name: str) -> tuple[int, ...]:
+        """Shape of a group's units: (n,), or (h, n) where nested."""
+        group = self.groups[name]
+        return (group.size,) if group.per is None else (self.groups[group.per].size, group.size)
+
+    def act(self, weights: Tensor, element: Element) -> Tensor:
+        """``[B, P] -> [B, P]``: the weights of the same functions, units moved and rescaled."""
+        return self._act(weights, element, self.layout, buffer=False)
+
+    def act_buffers(self, buffers: Tensor, element: Element) -> Tensor:
+        """``[B, Q] -> [B, Q]``: buffers move along with their units."""
+        return self._act(buffers, element, self.buffer_layout, buffer=True)
+
+    def _act(self, flat: Tensor, element: Element, layout: WeightLayout, buffer: bool) -> Tensor:
+        tensors = layout.unflatten(flat)
+        pieces: dict[str, list[tuple[int, Tensor]]] = {}
+        for part in self.parts:
+            if part.part.buffer == buffer:
+                moved = part.act(part.read(tensors[part.part.tensor]), element)
+                pieces.setdefault(part.part.tensor, []).append((part.rows[0], moved))
+        for name, rows in pieces.items():
+            ordered = [rows_of for _, rows_of in sorted(rows, key=lambda pair: pair[0])]
+            shape = tensors[name].shape
+            tensors[name] = torch.cat([r.reshape(len(flat), -1) for r in ordered], 1).reshape(shape)
+        return layout.flatten(tensors) if tensors else flat
+
+    def identity(self, batch: int, device: torch.device | str = "cpu") -> Element:
+        """The element that changes nothing, with every free group named."""
+        perm = {
+            g: torch.arange(group.size, device=device).expand(batch, *self.units(g))
+            for g, group in self.free.items()
+        }
+        return Element(perm, {})
+
+    def random(
+        self, batch: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
+    ) -> Element:
+        """Random elements: uniform permutations, log-normal or random-sign scales."""
+        perm, scale = {}, {}
+        options = {"generator": generator, "device": generator.device}
+        for name, group in self.groups.items():
+            shape = (batch, *self.units(name))
+            if group.free:
+                perm[name] = torch.rand(shape, **options).argsort(-1)
+            if group.scaling != "none":
+                size = torch.randn(shape, dtype=dtype, **options).mul(0.5).exp()
+                sign = torch.randint(0, 2, shape, **options).to(dtype) * 2 - 1
+                scale[name] = {"positive": size, "sign": sign, "nonzero": size * sign}[
+                    group.scaling
+                ]
+        return Element(perm, scale)
+
+    def compose(self, first: Element, then: Element) -> Element:
+        """The element that acts as ``first`` and then ``then``."""
+        perm, scale = {}, {}
+        for name in self.groups:
+            at = self._sources(name, then)
+            if name in first.perm or name in then.perm:
+                inner = _pick(first.perm.get(name), at)
+                perm[name] = inner if inner is not None else then.perm[name]
+            scales = [s for s in (_pick(first.scale.get(name), at), then.scale.get(name))
+                      if s is not None]
+            if scales:
+                scale[name] = scales[0] if len(scales) == 1 else scales[0] * scales[1]
+        return Element(perm, scale)
+
+    def inverse(self, element: Element) -> Element:
+        """The element that undoes ``element``."""
+        perm = {}
+        for name in self.groups:
+            parent = self.groups[name].per
+            if name in element.perm:
+                undone = element.perm[name].argsort(-1)
+                outer = element.perm.get(parent) if parent else None
+                perm[name] = undone if outer is None else _rows(undone, outer.argsort(-1))
+        undo = Element(perm)
+        scale = {}
+        for name, factor in element.scale.items():
+            picked = _pick(factor, self._sources(name, undo))
+            assert picked is not None
+            scale[name] = 1 / picked
+        return Element(perm, scale)
+
+    def _sources(self, name: str, element: Element) -> tuple[Tensor | None, Tensor | None]:
+        parent = self.groups[name].per
+        outer = element.perm.get(parent) if parent else None
+        return outer, element.perm.get(name)
+
+    def describe(self) -> str:
+        """A line a group, for error messages and ``wflow check``."""
+        lines = []
+        for name, group in self.groups.items():
+            nested = f" in each of {group.per}" if group.per else ""
+            lines.append(f"{name}: {group.size} {group.kind}{nested}, scaling {group.scaling}")
+        return "\n".join(lines)
+
+
+def _rows(values: Tensor, outer: Tensor) -> Tensor:
+    """``[B, h, n]`` rows of each network in the order ``outer`` [B, h]."""
+    return torch.take_along_dim(values, outer.unsqueeze(-1), 1)
+
+
+def _pick(values: Tensor | None, at: tuple[Tensor | None, Tensor | None]) -> Tensor | None:
+    """``values`` of old units at the places that an element takes its new units from."""
+    outer, inner = at
+    if values is None:
+        return None
+    if outer is not None:
+        values = _rows(values, outer)
+    return values if inner is None else torch.take_along_dim(values, inner, -1)

@@ -1,0 +1,59 @@
+"""The table at the end of a run: samples beside the zoo and the nulls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+COLUMNS = {
+    "accuracy": ("accuracy",),
+    "loss": ("loss",),
+    "average accuracy": ("model_average", "accuracy"),
+    "average loss": ("model_average", "loss"),
+    "weights mean": ("weights", "mean"),
+    "weights std": ("weights", "std"),
+    "nearest": ("novelty", "nearest_ratio"),
+    "spread": ("novelty", "spread_ratio"),
+    "seconds": ("seconds",),
+}
+
+
+def populations(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Zoo, samples and nulls, each with its numbers in one place."""
+    seconds = metrics.get("seconds", {})
+    samples = metrics["samples"] | {"novelty": metrics.get("novelty", {})}
+    rows = {
+        "zoo": metrics["zoo"] | {"seconds": seconds.get("collect")},
+        "samples": samples | {"seconds": seconds.get("sample")},
+    }
+    return rows | metrics.get("nulls", {})
+
+
+def print_table(metrics: dict[str, Any], console: Console | None = None) -> None:
+    """Print a row for each population; columns that nothing was measured for are left out."""
+    rows = populations(metrics)
+    shown = [c for c, path in COLUMNS.items() if any(_at(r, path) is not None for r in rows.values())]
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("")
+    for column in shown:
+        table.add_column(column, justify="right")
+    for name, row in rows.items():
+        cells = [_cell(_at(row, COLUMNS[column])) for column in shown]
+        table.add_row(name, *cells, style="bold" if name == "samples" else "")
+    (console or Console(width=None if Console().is_terminal else 120)).print(table)
+
+
+def _at(row: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        row = row.get(name) if isinstance(row, dict) else None
+    return row
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        if value.get("mean") is None:
+            return "-"
+        return f"{value['mean']:.4f} ±{value['std'] or 0:.4f}"
+    return "" if value is None else f"{value:.4f}" if value < 1000 else f"{value:.0f}"

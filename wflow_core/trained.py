@@ -1,0 +1,85 @@
+"""A finished run as an object: sample more networks, predict with them.
+
+    >>> flow = wflow_core.load("runs/breast_cancer-0")
+    >>> networks = flow.sample(16, seed=1).state_dicts()
+    >>> probabilities = flow.predict(x)
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from wflow_core.artefacts import weight_set
+from wflow_core.assembly import Assembly, assemble
+from wflow_core.errors import UnsupportedError
+from wflow_core.interfaces.component import Report, silent
+from wflow_core.run_folder import run_spec
+from wflow_core.seeds import stage_generator
+from wflow_core.spec import load_spec
+from wflow_core.stages import draw_networks
+from wflow_core.store import Store
+from wflow_core.weights import WeightSet
+
+
+class TrainedFlow:
+    """The flow of a run folder, ready to sample.
+
+    Attributes:
+        assembly: the run's components, the velocity with its trained weights.
+        samples: the networks that the run left.
+        zoo: the networks that it learned from.
+    """
+
+    def __init__(self, assembly: Assembly, store: Store, device: torch.device):
+        self.assembly, self.store, self.device = assembly, store, device
+        assembly.velocity.load_state_dict(store.load("flow").tensors)
+        if assembly.codec:
+            assembly.codec.load_state(store.load("codec").tensors)
+
+    @property
+    def samples(self) -> WeightSet:
+        return weight_set(self.store.load("samples"), self.device)
+
+    @property
+    def zoo(self) -> WeightSet:
+        name = "canonical" if self.assembly.canonicalizers else "zoo"
+        return weight_set(self.store.load(name), self.device)
+
+    def sample(self, n: int, seed: int = 0, report: Report = silent) -> WeightSet:
+        """``n`` new networks. ``state_dicts()`` of the result fit the architecture's module."""
+        generator = stage_generator(seed, "sample", self.device)
+        return draw_networks(self.assembly, n, generator, report)
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, networks: WeightSet | None = None) -> Tensor:
+        """Average prediction of ``networks`` (the run's samples) for inputs ``[B, *inputs]``.
+
+        Returns:
+            ``[B, C]``: class probabilities, or for regression the mean.
+
+        Raises:
+            UnsupportedError: the task has no data, so that outputs mean nothing.
+        """
+        objective = self.assembly.task.objective
+        if objective is None:
+            raise UnsupportedError("the task of this run has no data: there is nothing to predict")
+        chosen = self.samples if networks is None else networks
+        outputs = self.assembly.architecture.networks(
+            chosen.weights, x.to(self.device), chosen.buffers
+        )
+        return objective.predictions(objective.average(outputs))
+
+
+def load(folder: Path | str, device: torch.device | str = "cpu") -> TrainedFlow:
+    """The trained flow of a run folder.
+
+    Raises:
+        StoreError: the folder is no run, or its training is not finished.
+        SpecError: a plugin that the run used is not installed.
+    """
+    place = Path(folder)
+    assembly = assemble(load_spec(run_spec(place)))
+    return TrainedFlow(assembly, Store(place), torch.device(device))

@@ -1,0 +1,1 @@
+"""The built-in plugins of wflow; the core never imports them."""

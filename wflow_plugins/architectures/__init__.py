@@ -1,0 +1,1 @@
+"""Built-in architectures, one a file; registered in pyproject.toml like anybody's."""

@@ -1,0 +1,28 @@
+"""Flat space."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from wflow_core.interfaces.manifold import Manifold
+
+
+class Euclidean(Manifold):
+    """R^D with the standard metric; geodesics are straight lines."""
+
+    offers = frozenset({"euclidean"})
+
+    def expmap(self, x: Tensor, u: Tensor) -> Tensor:
+        return x + u
+
+    def logmap(self, x: Tensor, y: Tensor) -> Tensor:
+        return y - x
+
+    def projx(self, x: Tensor) -> Tensor:
+        return x
+
+    def proju(self, x: Tensor, u: Tensor) -> Tensor:
+        return u
+
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        return (u * v).sum(-1)

@@ -1,0 +1,40 @@
+"""How new networks are: their distance to the zoo and to each other."""
+
+from __future__ import annotations
+
+from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.novelty import Distances
+from wflow_core.weights import WeightSet
+
+
+class Novelty(Metric):
+    """``nearest_ratio`` and ``spread_ratio``, after aligning.
+
+    The first is the mean distance to the nearest zoo network over the same within the zoo, each
+    leaving out its own training run; the second the mean distance between two networks over that
+    between two training runs. Near 1 for new draws of what made the zoo; an untrained network
+    may reach that, too, so they mean something only beside a score.
+    """
+
+    relative = True
+    needs = frozenset({"symmetry"})
+
+    _known: tuple[WeightSet, Distances, float, float] | None = None
+
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+        distances, nearest, spread = self._zoo(zoo, len(samples))
+        return {
+            "novelty": {
+                "nearest_ratio": distances.nearest(samples.weights).mean().item() / nearest,
+                "spread_ratio": distances.spread(samples.weights).item() / spread,
+            }
+        }
+
+    def _zoo(self, zoo: WeightSet, n: int) -> tuple[Distances, float, float]:
+        """The zoo's own figures, which every population is compared with."""
+        if self._known is None or self._known[0] is not zoo:
+            distances = Distances(self.architecture.bound_symmetry, zoo)
+            nearest = distances.zoo_nearest(n).mean().item()
+            spread = distances.spread(zoo.weights, zoo.run).item()
+            self._known = (zoo, distances, nearest, spread)
+        return self._known[1:]

@@ -1,0 +1,22 @@
+"""How good single networks are on the test split."""
+
+from __future__ import annotations
+
+from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.weights import WeightSet
+
+
+class TaskScore(Metric):
+    """Mean and standard deviation over networks of each score of the task."""
+
+    needs = frozenset({"data"})
+
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+        objective = self.task.objective
+        assert objective is not None  # by `needs`
+        test = self.task.splits["test"].to(samples.weights.device)
+        outputs = self.architecture.networks(samples.weights, test.x, samples.buffers)
+        return {
+            name: {"mean": of.mean().item(), "std": of.std().item()}
+            for name, of in objective.score(outputs, test.y).items()
+        }

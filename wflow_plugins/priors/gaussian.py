@@ -1,0 +1,31 @@
+"""An isotropic Gaussian."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.prior import Prior
+
+
+class Gaussian(Prior):
+    """N(mean, std^2 I)."""
+
+    class Config(Options):
+        mean: float = 0.0
+        std: float = Field(1.0, gt=0, description="standard deviation, not variance")
+
+    needs = frozenset({"euclidean"})
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        noise = torch.randn(n, self.space.dim, generator=generator, device=generator.device)
+        return self.config.mean + self.config.std * noise
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        z = (x - self.config.mean) / self.config.std
+        constant = self.space.dim * (math.log(self.config.std) + 0.5 * math.log(2 * math.pi))
+        return -0.5 * z.square().sum(-1) - constant

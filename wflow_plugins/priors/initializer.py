@@ -1,0 +1,29 @@
+"""Fresh initialisations of the architecture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.prior import Prior
+from wflow_core.space import Space
+
+
+class Initializer(Prior):
+    """The architecture's own initialiser: a prior that has seen no data."""
+
+    needs = frozenset({"initializer", "euclidean"})
+    offers = frozenset({"prior:initializer"})
+
+    def __init__(self, space: Space, architecture: Architecture, **options: Any):
+        super().__init__(space, architecture, **options)
+        self.initial = architecture
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        return self.initial.initialize(n, generator)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self.initial.initial_log_prob(x)

@@ -1,0 +1,40 @@
+"""Stratified, seeded splits of a table, standardised on its training rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from pydantic import Field
+from sklearn.model_selection import train_test_split
+
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.task import Split
+
+
+class TabularOptions(Options):
+    """How a table is split."""
+
+    test: float = Field(0.2, gt=0, lt=1, description="fraction of the rows kept for testing")
+    val: float = Field(0.2, gt=0, lt=1, description="fraction of the rest kept for validation")
+    split_seed: int = Field(0, description="seed of the splits; not the run's, to compare seeds")
+
+
+def classification_splits(x: np.ndarray, y: np.ndarray, options: TabularOptions) -> dict[str, Split]:
+    """Rows ``x [M, F]``, classes ``y [M]`` as train, val and test, stratified by class."""
+    seed = options.split_seed
+    rest_x, test_x, rest_y, test_y = train_test_split(
+        x, y, test_size=options.test, stratify=y, random_state=seed
+    )
+    train_x, val_x, train_y, val_y = train_test_split(
+        rest_x, rest_y, test_size=options.val, stratify=rest_y, random_state=seed
+    )
+    mean, std = train_x.mean(0), train_x.std(0)
+    std = np.where(std > 0, std, 1.0)
+    rows = {"train": (train_x, train_y), "val": (val_x, val_y), "test": (test_x, test_y)}
+    return {
+        name: Split(
+            torch.as_tensor((of_x - mean) / std, dtype=torch.float32),
+            torch.as_tensor(of_y, dtype=torch.int64),
+        )
+        for name, (of_x, of_y) in rows.items()
+    }

@@ -1,0 +1,91 @@
+"""One layer of the neuron transformer: edges listen to tokens, tokens to edges and tokens.
+
+Shapes: B batch, T tokens, n_a x n_b edges of a block, W width, E edge width, H heads.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wflow_plugins.velocities.neuron_tokens import Places
+
+
+class NeuronLayer(nn.Module):
+    """Attention over all tokens, biased by edges; messages along edges; a feed-forward map."""
+
+    def __init__(self, edge_names: list[str], width: int, heads: int, edge_width: int):
+        super().__init__()
+        self.heads = heads
+        self.adapt = nn.Linear(width, 6 * width)
+        nn.init.zeros_(self.adapt.weight)
+        nn.init.zeros_(self.adapt.bias)
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.mix = nn.Linear(width, width)
+        self.edges = nn.ModuleList(EdgeBlock(width, heads, edge_width) for _ in edge_names)
+        self.feed = nn.Sequential(
+            nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width)
+        )
+
+    def forward(
+        self, tokens: Tensor, edges: list[Tensor], places: Places, time: Tensor
+    ) -> tuple[Tensor, list[Tensor]]:
+        """Tokens ``[B, T, W]``, edges ``[B, n_a, n_b, E]`` a block, time ``[B, W]``."""
+        shift, scale, gate, *feed = self.adapt(time).unsqueeze(1).chunk(6, -1)
+        calm = self.norm(tokens) * (1 + scale) + shift
+        query, key, value = (
+            p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in self.qkv(calm).chunk(3, -1)
+        )
+        bias, messages, heard = self._along_edges(calm, value, edges, places)
+        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        if messages is not None:
+            seen = seen + messages
+        tokens = tokens + (1 + gate) * self.mix(seen.transpose(1, 2).flatten(2))
+        shift, scale, gate = feed
+        calm = self.norm(tokens) * (1 + scale) + shift
+        return tokens + (1 + gate) * self.feed(calm), heard
+
+    def _along_edges(
+        self, calm: Tensor, value: Tensor, edges: list[Tensor], places: Places
+    ) -> tuple[Tensor | None, Tensor | None, list[Tensor]]:
+        """Attention bias ``[B, H, T, T]``, messages ``[B, H, T, W/H]`` and the updated edges."""
+        if not edges:
+            return None, None, edges
+        tokens = calm.shape[1]
+        bias = calm.new_zeros(len(calm), self.heads, tokens, tokens)
+        messages, heard = torch.zeros_like(value), []
+        for block, edge, (row, column) in zip(self.edges, edges, places.values(), strict=True):
+            edge, weight = block(edge, calm[:, row], calm[:, column])
+            heard.append(edge)
+            to_row, to_column, bias_row, bias_column = weight.permute(0, 3, 1, 2).chunk(4, 1)
+            messages[:, :, row] += _mean(to_row, value[:, :, column])
+            messages[:, :, column] += _mean(to_column.transpose(2, 3), value[:, :, row])
+            bias[:, :, row, column] += bias_row
+            bias[:, :, column, row] += bias_column.transpose(2, 3)
+        return bias, messages, heard
+
+
+class EdgeBlock(nn.Module):
+    """Updates the state of edges from both ends; gives each head's weights along them."""
+
+    def __init__(self, width: int, heads: int, edge_width: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(edge_width)
+        self.own = nn.Linear(edge_width, 2 * edge_width)
+        self.row = nn.Linear(width, 2 * edge_width, bias=False)
+        self.column = nn.Linear(width, 2 * edge_width, bias=False)
+        self.out = nn.Linear(2 * edge_width, edge_width)
+        self.weight = nn.Linear(edge_width, 4 * heads)
+
+    def forward(self, edge: Tensor, row: Tensor, column: Tensor) -> tuple[Tensor, Tensor]:
+        """``[B, n_a, n_b, E]`` with ends ``[B, n, W]`` -> the same, and ``[B, n_a, n_b, 4H]``."""
+        mixed = self.own(self.norm(edge)) + self.row(row).unsqueeze(2)
+        edge = edge + self.out(F.gelu(mixed + self.column(column).unsqueeze(1), approximate="tanh"))
+        return edge, self.weight(edge)
+
+
+def _mean(weight: Tensor, value: Tensor) -> Tensor:
+    """Messages ``[B, H, n_a, n_b] x [B, H, n_b, d]``, their size kept at any number of senders."""
+    return weight @ value * weight.shape[-1] ** -0.5

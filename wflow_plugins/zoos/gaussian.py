@@ -1,0 +1,30 @@
+"""A zoo of weights drawn from a Gaussian, whose distribution is known exactly."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+
+from wflow_core.interfaces.component import Options, Report, silent
+from wflow_core.interfaces.zoo import ZooSource
+from wflow_core.weights import WeightSet
+
+
+class GaussianZoo(ZooSource):
+    """Weights from N(mean, std^2 I), for checking a flow against what is known."""
+
+    class Config(Options):
+        networks: int = Field(4096, ge=2)
+        mean: float = 1.0
+        std: float = Field(1.0, gt=0)
+
+    offers = frozenset({"retraining"})
+
+    def collect(self, generator: torch.Generator, report: Report = silent) -> WeightSet:
+        return self.retrain(self.config.networks, generator)
+
+    def retrain(self, n: int, generator: torch.Generator) -> WeightSet:
+        size = self.architecture.bound_symmetry.layout.size
+        noise = torch.randn(n, size, generator=generator, device=generator.device)
+        weights = self.config.mean + self.config.std * noise
+        return WeightSet.of(self.architecture.module, weights)
