@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from wflow_core import registry
-from wflow_core.errors import PluginError, SpecError, WflowError
+from wflow_core.components import Found, Path, find_all
+from wflow_core.errors import SpecError, WflowError
 from wflow_core.flow import Flow
 from wflow_core.hooks import Hooks
 from wflow_core.interfaces.architecture import Architecture
@@ -29,10 +29,8 @@ from wflow_core.interfaces.velocity import Velocity
 from wflow_core.interfaces.zoo import ZooSource
 from wflow_core.seeds import stage_seed
 from wflow_core.space import Space, missing, offered
-from wflow_core.spec import Spec, SpecFile, validate
+from wflow_core.spec import Spec, SpecFile
 from wflow_core.spec_errors import by_place, dotted
-
-Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -63,48 +61,20 @@ class Assembly:
     hooks: Hooks
 
 
-@dataclass(frozen=True)
-class _Found:
-    """A component named in the spec: its class and its validated options."""
-
-    name: str
-    cls: type[Any]
-    options: dict[str, Any]
-
-
 def assemble(file: SpecFile) -> Assembly:
     """Load, check and build every component of a spec.
 
     Raises:
         SpecError: with every problem, each at its place.
     """
-    found = _find_all(file)
+    found = find_all(file)
     return _Builder(file, found).build()
-
-
-def _find_all(file: SpecFile) -> dict[Path, _Found]:
-    found: dict[Path, _Found] = {}
-    problems: list[str] = []
-    for kind, path, slot in file.spec.slots():
-        try:
-            cls = registry.load(kind, slot.type)
-        except PluginError as error:
-            at = file.source.place((*path, "type"))
-            problems.append(f"{at}: {dotted(path)}: {error}")
-            continue
-        options, wrong = validate(cls.Config, slot.options, file.source, path)
-        problems += wrong
-        if options is not None:
-            found[path] = _Found(slot.type, cls, options.model_dump())
-    if problems:
-        raise SpecError(sorted(problems, key=by_place))
-    return found
 
 
 class _Builder:
     """Builds components in the order of the road, and checks what they need."""
 
-    def __init__(self, file: SpecFile, found: dict[Path, _Found]):
+    def __init__(self, file: SpecFile, found: dict[Path, Found]):
         self.file, self.found = file, found
         self.problems: list[str] = []
 
@@ -130,7 +100,7 @@ class _Builder:
         return Assembly(
             spec=spec,
             resolved=self._resolved(),
-            origins=self._origins(),
+            origins={dotted(path): found.origin for path, found in self.found.items()},
             task=task,
             architecture=architecture,
             zoo=zoo,
@@ -202,15 +172,9 @@ class _Builder:
         resolved: dict[str, Any] = self.file.spec.model_dump(mode="json")
         for path, found in self.found.items():
             whole = {"type": found.name} | found.cls.Config(**found.options).model_dump(mode="json")
+            name = str(path[0])
             if len(path) == 1:
-                resolved[path[0]] = whole
+                resolved[name] = whole
             else:
-                resolved[path[0]][path[1]] = whole
+                resolved[name][path[1]] = whole
         return resolved
-
-    def _origins(self) -> dict[str, str]:
-        kinds = {path: kind for kind, path, _ in self.file.spec.slots()}
-        return {
-            dotted(path): registry.find(kinds[path], found.name).origin
-            for path, found in self.found.items()
-        }

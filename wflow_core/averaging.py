@@ -21,9 +21,7 @@ class AveragedNetwork:
     @torch.no_grad()
     def update(self, network: nn.Module, iteration: int) -> None:
         decay = min(self.decay, (1 + iteration) / (10 + iteration))
-        torch._foreach_lerp_(
-            list(self.network.parameters()), list(network.parameters()), 1 - decay
-        )
+        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), 1 - decay)
 
     def state(self) -> dict[str, Tensor]:
         """A copy of the average as it is now."""

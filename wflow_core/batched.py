@@ -27,7 +27,7 @@ class BatchedNetworks:
         self.budget = budget
 
     def __call__(self, weights: Tensor, x: Tensor, buffers: Tensor | None = None) -> Tensor:
-        """``[N, P]`` and inputs ``[B, *inputs]`` that all share ``-> [N, B, C]``, in chunks of N."""
+        """``[N, P]`` and inputs ``[B, *inputs]`` that all share, to ``[N, B, C]`` in chunks."""
         size = self._chunk(x)
         if buffers is None:
             buffers = weights.new_zeros(len(weights), 0)
@@ -47,7 +47,7 @@ class BatchedNetworks:
         """
 
         def one(state: dict[str, Tensor], inputs: Tensor) -> Tensor:
-            return functional_call(self.module, state, (inputs,))  # type: ignore[no-any-return]
+            return functional_call(self.module, state, (inputs,))
 
         outputs: Tensor = vmap(one, (0, 0 if own_inputs else None), randomness="different")(
             tensors, x

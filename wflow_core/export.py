@@ -36,7 +36,9 @@ def write_networks(networks: WeightSet, folder: Path, separate: bool = False) ->
         manifest = {
             "networks": len(networks),
             "files": {
-                name: {n: {"shape": list(t.shape), "dtype": str(t.dtype)[6:]} for n, t in of.items()}
+                name: {
+                    n: {"shape": list(t.shape), "dtype": str(t.dtype)[6:]} for n, t in of.items()
+                }
                 for name, of in files.items()
             },
         }

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -94,7 +94,9 @@ class WeightGraph:
 
     def act(self, pieces: Mapping[str, Tensor], element: Element) -> dict[str, Tensor]:
         """The group's action on the nodes: edges and features follow their nodes."""
-        return {name: self._move(self.blocks[name], piece, element) for name, piece in pieces.items()}
+        return {
+            name: self._move(self.blocks[name], piece, element) for name, piece in pieces.items()
+        }
 
     def _move(self, block: Block, piece: Tensor, element: Element) -> Tensor:
         power = self.symmetry.parts[block.part].part.power
@@ -162,9 +164,9 @@ def _pieces(part: BoundPart, places: Tensor) -> list[tuple[tuple[str, ...], Tens
 
 
 def _node_axes(part: BoundPart) -> list[tuple[tuple[int, ...], list[str]]]:
-    """Axes that are node sets, ``(dims, groups)``: a nested group takes its parent's axis with it."""
+    """Axes that are node sets, ``(dims, groups)``: a nested group takes its parent's axis along."""
     nested = {part.dim_of(g): part.dim_of(parent) for g, parent in part.nested.items()}
-    found = []
+    found: list[tuple[tuple[int, ...], list[str]]] = []
     for dim, axis in enumerate(part.axes):
         if axis is None or dim in nested.values():
             continue

@@ -34,8 +34,9 @@ def to_data(graph: WeightGraph, weights: Tensor) -> Data:
     """See :meth:`wflow_core.graph.WeightGraph.to_data`."""
     hetero = to_hetero(graph, weights)
     sets = list(graph.nodes)
-    offset = dict(zip(sets, [0, *torch.tensor(list(graph.nodes.values())).cumsum(0).tolist()],
-                      strict=False))
+    offset = dict(
+        zip(sets, [0, *torch.tensor(list(graph.nodes.values())).cumsum(0).tolist()], strict=False)
+    )
     nodes = [hetero[group].x for group in sets]
     edges = hetero.edge_types
     shift = [torch.tensor([[offset[a]], [offset[b]]], device=weights.device) for a, _, b in edges]

@@ -66,7 +66,7 @@ class Hooks:
             self._manager.register(_guarded(name, hook), name=f"{name} {id(hook)}")
 
     def __getattr__(self, moment: str) -> Callable[..., Any]:
-        return getattr(self._manager.hook, f"wflow_{moment}")  # type: ignore[no-any-return]
+        return getattr(self._manager.hook, f"wflow_{moment}")
 
     def reporter(self, stage: str) -> Callable[..., None]:
         """The ``report`` of a stage: passes its steps on to the hooks."""

@@ -151,11 +151,11 @@ def _slot(part: Part, layout: WeightLayout) -> Slot:
 def _resolve(part: Part, axis: str | Axis, groups: Mapping[str, Group], length: int) -> Axis:
     if axis is None:
         return None
-    name = axis if isinstance(axis, str) else None
-    unknown = {g for g in ([name] if name else [s[0] for s in axis]) if g not in groups}
+    named = [axis] if isinstance(axis, str) else [group for group, _, _ in axis]
+    unknown = sorted({group for group in named if group not in groups})
     if unknown:
-        raise SymmetryError(f"part {part.label}: unknown group {sorted(unknown)}; {sorted(groups)}")
-    segments = ((name, 0, groups[name].size),) if name else tuple(axis)  # type: ignore[arg-type]
+        raise SymmetryError(f"part {part.label}: unknown group {unknown}; {sorted(groups)}")
+    segments = ((axis, 0, groups[axis].size),) if isinstance(axis, str) else axis
     for group in _groups_on(segments):
         taken = sorted(i for g, a, b in segments if g == group for i in range(a, b))
         if taken != list(range(groups[group].size)):

@@ -101,8 +101,7 @@ def load(kind: str, name: str) -> type[Any]:
     interface = getattr(import_module(module), cls)
     if not (isinstance(loaded, type) and issubclass(loaded, interface)):
         raise PluginError(
-            f"{kind} {name!r} of {plugin.origin} is {loaded!r}, not a subclass of "
-            f"{module}.{cls}"
+            f"{kind} {name!r} of {plugin.origin} is {loaded!r}, not a subclass of {module}.{cls}"
         )
     return loaded
 

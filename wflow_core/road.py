@@ -119,8 +119,8 @@ class Road:
             self.store.write_json("metrics.json", metrics | {"seconds": seconds})
             metrics = self.store.read_json("metrics.json")
             self.record.finish(stage, key, None, seconds[stage])
-        seconds = self.record.seconds()[stage]
-        self.hooks.stage_end(stage=stage, seconds=seconds, reused=reused)
+        took = self.record.seconds()[stage]
+        self.hooks.stage_end(stage=stage, seconds=took, reused=reused)
         self.hooks.run_end(metrics=metrics, folder=self.store.folder)
         found: dict[str, Any] = metrics
         return found

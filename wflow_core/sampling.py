@@ -37,8 +37,8 @@ def integrate(
     field = _guided(flow.field(model), guidance)
     jumps = flow.options.predict == "target"
     x = x0
-    for _, x in solver.steps(field, x0, grid[:-1] if jumps else grid, flow.manifold, generator):
-        pass
+    for _, later in solver.steps(field, x0, grid[:-1] if jumps else grid, flow.manifold, generator):
+        x = later
     return flow.jump(model, grid[-2], x) if jumps else x
 
 

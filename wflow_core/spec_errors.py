@@ -14,9 +14,7 @@ from wflow_core.yaml_source import Source
 Path = tuple[str | int, ...]
 
 
-def describe(
-    model: type[BaseModel], error: Mapping[str, Any], source: Source, path: Path
-) -> str:
+def describe(model: type[BaseModel], error: Mapping[str, Any], source: Source, path: Path) -> str:
     """One line for an error that pydantic found in the value at ``path`` of a source."""
     loc: Path = (*path, *error["loc"])
     name = dotted(loc)

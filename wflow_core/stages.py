@@ -68,10 +68,12 @@ class Work:
 
 
 def collect(work: Work) -> Content:
+    """The zoo, from its source."""
     return weight_set_content(work.assembly.zoo.collect(work.generator, work.report))
 
 
 def canonicalize(work: Work) -> Content:
+    """The zoo, through every canonicalizer in the order of the spec."""
     zoo, canonicalizers = work.zoo(), work.assembly.canonicalizers
     for done, canonicalizer in enumerate(canonicalizers, start=1):
         canonicalizer.fit(zoo)
@@ -81,6 +83,7 @@ def canonicalize(work: Work) -> Content:
 
 
 def encode(work: Work) -> Content:
+    """What the codec learns of the zoo."""
     codec = work.assembly.codec
     assert codec is not None  # else the road has no such stage
     codec.fit(work.zoo())
@@ -88,6 +91,7 @@ def encode(work: Work) -> Content:
 
 
 def train(work: Work) -> Content:
+    """The best averaged weights of the velocity, and the history of its training."""
     a = work.assembly
     velocity, zoo = a.velocity.to(work.device), points_of(work.zoo(), a.codec)
     trainer = Trainer(a.flow, velocity, a.coupling, zoo, a.spec.train, work.generator)
@@ -98,15 +102,14 @@ def train(work: Work) -> Content:
 
 
 def sample(work: Work) -> Content:
+    """Networks from the trained flow; the last input."""
     work.assembly.velocity.load_state_dict(work.inputs[-1].tensors)
-    return weight_set_content(
-        draw_networks(
-            work.assembly, work.assembly.spec.sample.networks, work.generator, work.report
-        )
-    )
+    n = work.assembly.spec.sample.networks
+    return weight_set_content(draw_networks(work.assembly, n, work.generator, work.report))
 
 
 def evaluate(work: Work) -> Numbers:
+    """The measures of the samples, the second input, beside zoo and nulls."""
     a = work.assembly
     samples = weight_set(work.inputs[1], work.device)
     return evaluate_networks(

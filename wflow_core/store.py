@@ -7,7 +7,6 @@ beside its place, synced and renamed, so that it is there whole or not at all.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from wflow_core.errors import StoreError
+from wflow_core.files import clear_errors, content_hash, owned, sync, to_json, write_synced
 
 FORMAT = 1
 TENSORS, MANIFEST = "tensors.safetensors", "manifest.json"
@@ -77,23 +77,23 @@ class Store:
     ) -> Artefact:
         """Write an artefact in place of any that has its name."""
         place, fresh = self.folder / name, self.folder / f".{name}.new"
-        owned = _owned(tensors)
-        with _clear_errors(place):
+        own = owned(tensors)
+        with clear_errors(place):
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir()
-            save_file(owned, fresh / TENSORS)
-            digest = _digest(fresh / TENSORS, data)
+            save_file(own, fresh / TENSORS)
+            digest = content_hash(fresh / TENSORS, data)
             shapes = {
                 n: {"file": TENSORS, "shape": list(t.shape), "dtype": str(t.dtype)[6:]}
-                for n, t in owned.items()
+                for n, t in own.items()
             }
             manifest = {"format": FORMAT, "key": key, "sha256": digest, "seconds": seconds}
             manifest |= {"tensors": shapes, "data": data}
-            _write(fresh / MANIFEST, _json(manifest))
-            _sync(fresh / TENSORS)
-            _sync(fresh)
+            write_synced(fresh / MANIFEST, to_json(manifest))
+            sync(fresh / TENSORS)
+            sync(fresh)
             self._replace(place, fresh)
-        return Artefact(owned, dict(data), digest, seconds)
+        return Artefact(own, dict(data), digest, seconds)
 
     def key(self, name: str) -> str | None:
         """The key of a finished artefact; None where there is none."""
@@ -109,7 +109,7 @@ class Store:
         manifest, path = self._manifest(name), self.folder / name / TENSORS
         try:
             tensors = load_file(path)
-            digest = _digest(path, manifest["data"])
+            digest = content_hash(path, manifest["data"])
         except (OSError, SafetensorError) as error:
             raise self._damaged(name, str(error)) from error
         if digest != manifest["sha256"]:
@@ -123,13 +123,13 @@ class Store:
     def write(self, name: str, text: str) -> None:
         """Write a text file atomically."""
         place = self.folder / name
-        with _clear_errors(place):
-            _write(place.with_name(f".{name}.new"), text)
+        with clear_errors(place):
+            write_synced(place.with_name(f".{name}.new"), text)
             os.replace(place.with_name(f".{name}.new"), place)
-            _sync(self.folder)
+            sync(self.folder)
 
     def write_json(self, name: str, data: Any) -> None:
-        self.write(name, _json(data))
+        self.write(name, to_json(data))
 
     def read_json(self, name: str) -> Any:
         """A JSON file of the folder; None where there is none."""
@@ -157,62 +157,10 @@ class Store:
         if place.exists():
             os.replace(place, old)
         os.replace(fresh, place)
-        _sync(self.folder)
+        sync(self.folder)
         shutil.rmtree(old, ignore_errors=True)
 
     def _sweep(self) -> None:
         """Remove what a killed run left half written."""
         for left in [*self.folder.glob(".*.new"), *self.folder.glob(".*.old")]:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
-
-
-@contextmanager
-def _clear_errors(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        fresh = place.with_name(f".{place.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
-        why = getattr(error, "strerror", None) or str(error)
-        raise StoreError(f"{place}: cannot be written: {why}; nothing was changed") from error
-
-
-def _owned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Contiguous CPU tensors that share no memory, as safetensors wants them."""
-    found: dict[str, Tensor] = {}
-    seen: set[int] = set()
-    for name, tensor in tensors.items():
-        own = tensor.detach().cpu().contiguous()
-        storage = own.untyped_storage()
-        if storage.data_ptr() in seen or storage.nbytes() != own.nbytes:
-            own = own.clone()
-        seen.add(own.untyped_storage().data_ptr())
-        found[name] = own
-    return found
-
-
-def _digest(path: Path, data: Mapping[str, Any]) -> str:
-    digest = hashlib.sha256(_json(data).encode())
-    with path.open("rb") as file:
-        while block := file.read(2**22):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _json(data: Any) -> str:
-    return json.dumps(data, indent=2, allow_nan=False) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -100,17 +100,16 @@ class Symmetry:
     ) -> Element:
         """Random elements: uniform permutations, log-normal or random-sign scales."""
         perm, scale = {}, {}
-        options = {"generator": generator, "device": generator.device}
+        device = generator.device
         for name, group in self.groups.items():
             shape = (batch, *self.units(name))
             if group.free:
-                perm[name] = torch.rand(shape, **options).argsort(-1)
+                perm[name] = torch.rand(shape, generator=generator, device=device).argsort(-1)
             if group.scaling != "none":
-                size = torch.randn(shape, dtype=dtype, **options).mul(0.5).exp()
-                sign = torch.randint(0, 2, shape, **options).to(dtype) * 2 - 1
-                scale[name] = {"positive": size, "sign": sign, "nonzero": size * sign}[
-                    group.scaling
-                ]
+                noise = torch.randn(2, *shape, generator=generator, device=device, dtype=dtype)
+                size, sign = (0.5 * noise[0]).exp(), noise[1].sign()
+                options = {"positive": size, "sign": sign, "nonzero": size * sign}
+                scale[name] = options[group.scaling]
         return Element(perm, scale)
 
     def compose(self, first: Element, then: Element) -> Element:
@@ -121,8 +120,9 @@ class Symmetry:
             if name in first.perm or name in then.perm:
                 inner = _pick(first.perm.get(name), at)
                 perm[name] = inner if inner is not None else then.perm[name]
-            scales = [s for s in (_pick(first.scale.get(name), at), then.scale.get(name))
-                      if s is not None]
+            scales = [
+                s for s in (_pick(first.scale.get(name), at), then.scale.get(name)) if s is not None
+            ]
             if scales:
                 scale[name] = scales[0] if len(scales) == 1 else scales[0] * scales[1]
         return Element(perm, scale)

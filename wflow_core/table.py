@@ -34,7 +34,9 @@ def populations(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def print_table(metrics: dict[str, Any], console: Console | None = None) -> None:
     """Print a row for each population; columns that nothing was measured for are left out."""
     rows = populations(metrics)
-    shown = [c for c, path in COLUMNS.items() if any(_at(r, path) is not None for r in rows.values())]
+    shown = [
+        c for c, path in COLUMNS.items() if any(_at(r, path) is not None for r in rows.values())
+    ]
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("")
     for column in shown:

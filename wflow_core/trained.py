@@ -1,8 +1,8 @@
 """A finished run as an object: sample more networks, predict with them.
 
-    >>> flow = wflow_core.load("runs/breast_cancer-0")
-    >>> networks = flow.sample(16, seed=1).state_dicts()
-    >>> probabilities = flow.predict(x)
+>>> flow = wflow_core.load("runs/breast_cancer-0")
+>>> networks = flow.sample(16, seed=1).state_dicts()
+>>> probabilities = flow.predict(x)
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from wflow_core.errors import SpecError
 
-Path_ = tuple[str | int, ...]
+Keys = tuple[str | int, ...]
 # A spec has hundreds of values at most; aliases can make billions out of a few lines.
 MOST_VALUES = 100_000
 
@@ -35,8 +35,8 @@ class Source:
 
     name: str
     data: Any = None
-    places: dict[Path_, str] = field(default_factory=dict)
-    keys: dict[Path_, str] = field(default_factory=dict)
+    places: dict[Keys, str] = field(default_factory=dict)
+    keys: dict[Keys, str] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     def place(self, path: Iterable[str | int]) -> str:
@@ -55,12 +55,12 @@ class Source:
         value = read_text(text, f"--set {dotted}")
         if value.problems:
             raise SpecError(value.problems)
-        target, path = self.data, ()
+        target = self.data
         for key in keys[:-1]:
-            target, path = self._enter(target, key, assignment), (*path, key)
+            target = self._enter(target, key, assignment)
         key = _index(target, keys[-1], assignment)
         target[key] = value.data
-        path = tuple(int(k) if k.isdigit() else k for k in keys)
+        path: Keys = tuple(int(k) if k.isdigit() else k for k in keys)
         self.places = {p: at for p, at in self.places.items() if p[: len(path)] != path}
         self.places |= {(*path, *p): f"--set {dotted}" for p in value.places}
 
@@ -122,7 +122,7 @@ class _Builder:
     def __init__(self, source: Source, yaml: YAML):
         self.source, self.yaml, self.values = source, yaml, 0
 
-    def build(self, node: Node, path: Path_, above: tuple[Node, ...]) -> Any:
+    def build(self, node: Node, path: Keys, above: tuple[Node, ...]) -> Any:
         self.values += 1
         at = self._at(node)
         self.source.places[path] = at
@@ -134,9 +134,10 @@ class _Builder:
             return self._mapping(node, path, (*above, node))
         if isinstance(node, SequenceNode):
             return [self.build(n, (*path, i), (*above, node)) for i, n in enumerate(node.value)]
+        assert isinstance(node, ScalarNode)
         return self._scalar(node, at)
 
-    def _mapping(self, node: MappingNode, path: Path_, above: tuple[Node, ...]) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, path: Keys, above: tuple[Node, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         first: dict[str, str] = {}
         for key_node, value_node in node.value:

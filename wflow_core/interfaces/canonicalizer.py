@@ -46,11 +46,15 @@ class Canonicalizer(Component):
         pieces = [
             self._transform(networks[s : s + chunk], networks.weights[last])
             for s, last in zip(
-                range(0, len(networks), chunk), last_of_run(networks).split(chunk), strict=True
+                range(0, len(networks), chunk),
+                torch.split(last_of_run(networks), chunk),
+                strict=True,
             )
         ]
-        whole = {name: torch.cat([p.tensors()[name] for p in pieces]) for name in pieces[0].tensors()}
-        return replace(networks, **whole)
+        whole = {
+            name: torch.cat([p.tensors()[name] for p in pieces]) for name in pieces[0].tensors()
+        }
+        return replace(networks, **whole)  # type: ignore[arg-type]
 
     def _transform(self, networks: WeightSet, last: Tensor) -> WeightSet:
         symmetry, element = self.architecture.bound_symmetry, self.element(last)
@@ -65,7 +69,7 @@ class Canonicalizer(Component):
 
 def last_of_run(networks: WeightSet) -> Tensor:
     """``[N]``: for each network, the place of the last snapshot of its run."""
-    runs, run = networks.run.unique(return_inverse=True)
+    runs, run = torch.unique(networks.run, return_inverse=True)
     order = networks.step.argsort(stable=True)
     rank = order.argsort()
     latest = rank.new_zeros(len(runs)).scatter_reduce(0, run, rank, "amax")

@@ -83,5 +83,5 @@ class Task(Component):
         order = torch.arange(len(data))
         if generator is not None:
             order = torch.randperm(len(data), generator=generator, device=generator.device)
-        for index in order.to(data.x.device).split(batch_size):
+        for index in torch.split(order.to(data.x.device), batch_size):
             yield Split(data.x[index], data.y[index])

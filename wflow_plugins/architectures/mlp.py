@@ -17,7 +17,7 @@ from wflow_core.symmetry import Symmetry
 from wflow_core.weights import WeightLayout
 
 # What each activation lets through: a(s x) = s a(x) for positive s, for s = -1, or for neither.
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, tuple[type[nn.Module], Literal["none", "sign", "positive"]]] = {
     "relu": (nn.ReLU, "positive"),
     "tanh": (nn.Tanh, "sign"),
     "gelu": (nn.GELU, "none"),

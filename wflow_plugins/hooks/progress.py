@@ -48,18 +48,21 @@ class ProgressBars(Hook):
             self.progress.update(self.task, completed=step, total=total, values=self.values)
         elif step == total or step * 10 // total > (step - 1) * 10 // total:
             # Ten lines a stage at most.
-            self.console.print(f"{stage:>12}  {step}/{total}  {self.values}", highlight=False)
+            self._line(stage, f"{step}/{total}  {self.values}")
 
     @hookimpl
     def wflow_stage_end(self, stage: str, seconds: float, reused: bool) -> None:
         self._close()
         done = "found finished" if reused else f"{seconds:.1f} s"
         if not self.console.is_terminal or reused:
-            self.console.print(f"{stage:>12}  {done}", highlight=False)
+            self._line(stage, done)
 
     @hookimpl
     def wflow_run_failed(self, error: BaseException) -> None:
         self._close()
+
+    def _line(self, stage: str, text: str) -> None:
+        self.console.print(f"{stage:>12}  {text}", highlight=False, soft_wrap=True)
 
     def _close(self) -> None:
         if self.progress:

@@ -19,7 +19,9 @@ class TabularOptions(Options):
     split_seed: int = Field(0, description="seed of the splits; not the run's, to compare seeds")
 
 
-def classification_splits(x: np.ndarray, y: np.ndarray, options: TabularOptions) -> dict[str, Split]:
+def classification_splits(
+    x: np.ndarray, y: np.ndarray, options: TabularOptions
+) -> dict[str, Split]:
     """Rows ``x [M, F]``, classes ``y [M]`` as train, val and test, stratified by class."""
     seed = options.split_seed
     rest_x, test_x, rest_y, test_y = train_test_split(

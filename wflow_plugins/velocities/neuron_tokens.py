@@ -27,7 +27,7 @@ class TokenCodec(nn.Module):
         self.free = list(graph.symmetry.free)
         self.homes = {name: self._home(block) for name, block in graph.blocks.items()}
         self.edge_names = [name for name, home in self.homes.items() if home is None]
-        features = {home: 0 for home in (*self.free, GLOBAL)}
+        features = dict.fromkeys((*self.free, GLOBAL), 0)
         for name, home in self.homes.items():
             if home is not None:
                 features[home] += self._features(graph.blocks[name])
@@ -54,7 +54,8 @@ class TokenCodec(nn.Module):
 
     def decode(self, graph: WeightGraph, tokens: Tensor, edges: list[Tensor]) -> Tensor:
         """The inverse shapes: tokens and edges ``-> [B, P]``."""
-        tokens, places, pieces = self.norm(tokens), self.places(graph), {}
+        tokens, places = self.norm(tokens), self.places(graph)
+        pieces: dict[str, Tensor] = {}
         groups = tokens.split([*(graph.nodes[g] for g in self.free), 1], 1)
         for home, group, write in zip((*self.free, GLOBAL), groups, self.write, strict=True):
             pieces |= self._scatter(graph, write(group), home)
@@ -85,7 +86,7 @@ class TokenCodec(nn.Module):
         return block.size // (free[0] if free else 1)
 
     def _gather(self, graph: WeightGraph, pieces: dict[str, Tensor], home: str) -> Tensor:
-        """``[B, n, F]`` features of a group's tokens; those of the global token are ``[B, 1, F]``."""
+        """``[B, n, F]`` features of a group's tokens; the global token's are ``[B, 1, F]``."""
         found = [
             self._token_first(graph.blocks[name], pieces[name], home)
             for name, at in self.homes.items()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -29,7 +29,7 @@ class Optimizer(Options):
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd; adam has its own")
 
     def build(self, parameters: list[Tensor]) -> torch.optim.Optimizer:
-        options = {"lr": self.lr, "weight_decay": self.weight_decay}
+        options: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay}
         if self.type == "sgd":
             return torch.optim.SGD(parameters, momentum=self.momentum, **options)
         kind = torch.optim.Adam if self.type == "adam" else torch.optim.AdamW
@@ -72,7 +72,8 @@ class Train(ZooSource):
         start = WeightSet.of(self.architecture.module, self.architecture.initialize(n, generator))
         initial = start.to(generator.device)
         state = {
-            name: t.clone() for name, t in networks.tensors(initial.weights, initial.buffers).items()
+            name: t.clone()
+            for name, t in networks.tensors(initial.weights, initial.buffers).items()
         }
         trained = [state[s.name].requires_grad_() for s in networks.layout.slots]
         optimizer = self.config.optimizer.build(trained)

@@ -1,0 +1,74 @@
+"""Writing files so that they are there whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from torch import Tensor
+
+from wflow_core.errors import StoreError
+
+
+@contextmanager
+def clear_errors(place: Path) -> Iterator[None]:
+    """One clear error where ``place`` cannot be written, and nothing left of the attempt."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        fresh = place.with_name(f".{place.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        why = getattr(error, "strerror", None) or str(error)
+        raise StoreError(f"{place}: cannot be written: {why}; nothing was changed") from error
+
+
+def owned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Contiguous CPU tensors that share no memory, as safetensors wants them."""
+    found: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        storage = own.untyped_storage()
+        if storage.data_ptr() in seen or storage.nbytes() != own.nbytes:
+            own = own.clone()
+        seen.add(own.untyped_storage().data_ptr())
+        found[name] = own
+    return found
+
+
+def content_hash(path: Path, data: Mapping[str, Any]) -> str:
+    """SHA-256 of a file and of plain data."""
+    digest = hashlib.sha256(to_json(data).encode())
+    with path.open("rb") as file:
+        while block := file.read(2**22):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def to_json(data: Any) -> str:
+    """Plain data as JSON; NaN and infinities are errors."""
+    return json.dumps(data, indent=2, allow_nan=False) + "\n"
+
+
+def write_synced(path: Path, text: str) -> None:
+    """Write a text file that survives the power going."""
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync(path: Path) -> None:
+    """Have the system put a file or folder on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
