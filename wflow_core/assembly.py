@@ -1,7 +1,6 @@
-"""From a spec to components: the sole caller of the registry.
+"""From a validated spec to components that fit together.
 
-Every problem is collected before anything is refused: unknown names, wrong options, needs that
-the space does not meet.
+Each is built with its context; needs that are not met are collected before anything is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import Any
 
 import torch
 
-from wflow_core.components import Found, Path, find_all
 from wflow_core.errors import SpecError, WflowError
 from wflow_core.flow import Flow
 from wflow_core.hooks import Hooks
@@ -30,7 +28,7 @@ from wflow_core.interfaces.zoo import ZooSource
 from wflow_core.seeds import stage_seed
 from wflow_core.space import Space, missing, offered
 from wflow_core.spec import Spec, SpecFile
-from wflow_core.spec_errors import by_place, dotted
+from wflow_core.spec_errors import Path, by_place, dotted
 
 
 @dataclass(frozen=True)
@@ -67,15 +65,14 @@ def assemble(file: SpecFile) -> Assembly:
     Raises:
         SpecError: with every problem, each at its place.
     """
-    found = find_all(file)
-    return _Builder(file, found).build()
+    return _Builder(file).build()
 
 
 class _Builder:
     """Builds components in the order of the road, and checks what they need."""
 
-    def __init__(self, file: SpecFile, found: dict[Path, Found]):
-        self.file, self.found = file, found
+    def __init__(self, file: SpecFile):
+        self.file, self.found = file, file.found
         self.problems: list[str] = []
 
     def build(self) -> Assembly:
@@ -92,7 +89,9 @@ class _Builder:
         prior: Prior = self._make("prior", space, architecture)
         space = Space(space.manifold, space.symmetry, space.offers | prior.offers)
         rest = ["prior", "coupling", "velocity", "solver", "guidance"]
-        self._check([*((name,) for name in rest), *self._paths("metrics")], space.offers)
+        self._check([(name,) for name in rest], space.offers)
+        # Metrics are of networks, whose symmetry a codec leaves as it is.
+        self._check(self._paths("metrics"), before | space.offers)
         if self.problems:
             raise SpecError(sorted(self.problems, key=by_place))
         decode: Callable[..., Any] = codec.decode if codec else lambda z: z
@@ -114,7 +113,7 @@ class _Builder:
             solver=self._make("solver"),
             guidance=self._make("guidance", *guided) if spec.guidance else None,
             metrics=self._make_all("metrics", task, architecture),
-            hooks=Hooks(list(zip(*self._named_hooks(), strict=True))),
+            hooks=self._at("hooks", self._hooks),
         )
 
     def _space(
@@ -133,8 +132,9 @@ class _Builder:
             velocity: Velocity = self._make("velocity", space)
         return velocity
 
-    def _named_hooks(self) -> tuple[list[str], tuple[Any, ...]]:
-        return [slot.type for slot in self.file.spec.hooks], self._make_all("hooks")
+    def _hooks(self) -> Hooks:
+        names = [slot.type for slot in self.file.spec.hooks]
+        return Hooks(list(zip(names, self._make_all("hooks"), strict=True)))
 
     def _make(self, name: str, *context: Any) -> Any:
         return self._build((name,), *context)

@@ -24,7 +24,11 @@ DEVICE = click.option(
     "--device", default="cpu", show_default=True, metavar="NAME",
     help="cpu, cuda, cuda:1, ..., or auto: cuda where there is one.",
 )  # fmt: skip
+THREADS = click.option(
+    "--threads", type=click.IntRange(1, 1024), help="CPU threads [torch's default]."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+MOST = 2**63 - 1
 
 
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,10 +44,10 @@ def main() -> None:
 @main.command()
 @SPEC
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-SEED].")
-@click.option("--seed", type=click.IntRange(0), help="Seed, in place of the spec's.")
+@click.option("--seed", type=click.IntRange(0, MOST), help="Seed, in place of the spec's.")
 @SET
 @DEVICE
-@click.option("--threads", type=click.IntRange(1), help="CPU threads [torch's default].")
+@THREADS
 @click.option("--overwrite", is_flag=True, help="Replace what differs in a used folder.")
 @JSON
 @clear_errors
@@ -124,10 +128,10 @@ def schema() -> None:
 @RUN
 @click.option("--networks", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, MOST), default=0, show_default=True)
 @click.option("--separate", is_flag=True, help="One state dict a file, ready to load.")
 @DEVICE
-@click.option("--threads", type=click.IntRange(1), help="CPU threads [torch's default].")
+@THREADS
 @clear_errors
 def sample(
     run_dir: Path,

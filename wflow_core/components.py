@@ -3,15 +3,17 @@ on the way to a run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wflow_core import registry
-from wflow_core.errors import PluginError, SpecError
-from wflow_core.spec import SpecFile, validate
-from wflow_core.spec_errors import by_place, dotted
+from wflow_core.errors import PluginError
+from wflow_core.spec_errors import Path, dotted, validate
+from wflow_core.yaml_source import Source
 
-Path = tuple[str | int, ...]
+if TYPE_CHECKING:
+    from wflow_core.spec import Slot
 
 
 @dataclass(frozen=True)
@@ -24,25 +26,25 @@ class Found:
     options: dict[str, Any]
 
 
-def find_all(file: SpecFile) -> dict[Path, Found]:
-    """Load the class of every component and validate its options; ``{path in the spec: found}``.
+def find_all(
+    named: Iterable[tuple[str, Path, Slot]], source: Source
+) -> tuple[dict[Path, Found], list[str]]:
+    """Load the class of every component named, and validate its options.
 
-    Raises:
-        SpecError: unknown names, broken plugins and wrong options, all of them.
+    Returns:
+        ``{path in the spec: found}``; unknown names, broken plugins and wrong options, a line each.
     """
     found: dict[Path, Found] = {}
     problems: list[str] = []
-    for kind, path, slot in file.spec.slots():
+    for kind, path, slot in named:
         try:
             cls, origin = registry.load(kind, slot.type), registry.find(kind, slot.type).origin
         except PluginError as error:
-            at = file.source.place((*path, "type"))
+            at = source.place((*path, "type"))
             problems.append(f"{at}: {dotted(path)}: {error}")
             continue
-        options, wrong = validate(cls.Config, slot.options, file.source, path)
+        options, wrong = validate(cls.Config, slot.options, source, path)
         problems += wrong
         if options is not None:
             found[path] = Found(slot.type, cls, origin, options.model_dump())
-    if problems:
-        raise SpecError(sorted(problems, key=by_place))
-    return found
+    return found, problems

@@ -20,7 +20,8 @@ def choose(name: str = "auto", threads: int | None = None) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
+        torch.Generator(device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].split(". ")[0]
         raise WflowError(f"--device {name}: not to be had here ({reason}); try cpu") from error
     return device

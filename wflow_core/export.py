@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 from safetensors.torch import save_file
 from torch import Tensor
 
 from wflow_core.errors import StoreError
+from wflow_core.files import clear_errors, remove
 from wflow_core.weights import WeightSet
 
 
@@ -24,11 +24,11 @@ def write_networks(networks: WeightSet, folder: Path, separate: bool = False) ->
     Raises:
         StoreError: the folder is there already, or cannot be written; nothing is left then.
     """
-    if folder.exists():
+    if os.path.lexists(folder):
         raise StoreError(f"{folder}: is there already; give another --out")
     fresh = folder.with_name(f".{folder.name}.new")
-    try:
-        shutil.rmtree(fresh, ignore_errors=True)
+    with clear_errors(folder):
+        remove(fresh)
         fresh.mkdir(parents=True)
         files = _separate(networks) if separate else _together(networks)
         for name, tensors in files.items():
@@ -44,9 +44,6 @@ def write_networks(networks: WeightSet, folder: Path, separate: bool = False) ->
         }
         (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
         os.replace(fresh, folder)
-    except OSError as error:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
 
 
 def _together(networks: WeightSet) -> dict[str, dict[str, Tensor]]:

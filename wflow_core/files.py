@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,18 @@ def clear_errors(place: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        fresh = place.with_name(f".{place.name}.new")
-        shutil.rmtree(fresh, ignore_errors=True)
+        remove(place.with_name(f".{place.name}.new"))
         why = getattr(error, "strerror", None) or str(error)
         raise StoreError(f"{place}: cannot be written: {why}; nothing was changed") from error
+
+
+def remove(place: Path) -> None:
+    """Remove a file or folder as far as it can be done."""
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            place.unlink()
 
 
 def owned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

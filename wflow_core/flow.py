@@ -24,17 +24,16 @@ from wflow_core.options import FlowOptions
 from wflow_core.times import Times
 
 Model = Callable[..., Tensor]
-"""``model(x [B, D], t [B], **condition) -> [B, D]``, a displacement; see ``Velocity``."""
-
-# Closer to t = 1 than this, the remaining way is divided by this instead.
-LAST = 1e-3
+"""``model(x [B, D], t [B], **condition) -> [B, D]``, a velocity; see ``Velocity``."""
 
 
 class Flow:
     """The conditional paths of a flow and what a network learns from them.
 
-    A network that predicts targets gives the remaining way ``log_x(x1)``; its field is that over
-    ``1 - t``. (Taking ``x1_hat - x0`` instead loses the variance of the samples.)
+    A network always gives a velocity v. Where the flow predicts velocities, v itself is compared
+    with that of the path; where it predicts targets, ``x1_hat = exp_x((1 - t) v)`` is compared
+    with x1. So ``v = log_x(x1_hat) / (1 - t)`` without ever dividing by what is left of the way,
+    which would blow up errors at the end. (``x1_hat - x0`` would lose the variance of samples.)
     """
 
     def __init__(self, manifold: Manifold, options: FlowOptions | None = None):
@@ -74,9 +73,11 @@ class Flow:
         Args:
             weight: ``[D]`` weights of the coordinates; none for the plain metric.
         """
-        x, u = self.path(x0, x1, t, generator)
-        wanted = u if self.options.predict == "velocity" else self.manifold.logmap(x, x1)
-        error = self.manifold.proju(x, model(x, t, **condition)) - wanted
+        x, wanted = self.path(x0, x1, t, generator)
+        found = self.manifold.proju(x, model(x, t, **condition))
+        if self.options.predict == "target":
+            found, wanted = (1 - t).unsqueeze(-1) * found, self.manifold.logmap(x, x1)
+        error = found - wanted
         weighted = error if weight is None else weight * error
         return self.manifold.inner(x, weighted, error) / x.shape[-1]
 
@@ -84,13 +85,10 @@ class Flow:
         """The field ``v(t, x)`` that a solver integrates; t is a scalar tensor."""
 
         def field(t: Tensor, x: Tensor) -> Tensor:
-            way = self.manifold.proju(x, model(x, t.expand(len(x)), **condition))
-            return way if self.options.predict == "velocity" else way / (1 - t).clamp_min(LAST)
+            return self.manifold.proju(x, model(x, t.expand(len(x)), **condition))
 
         return field
 
     def jump(self, model: Model, t: Tensor, x: Tensor, **condition: Tensor) -> Tensor:
         """The predicted end x1_hat ``[B, D]`` of the way from x at time t."""
-        way = self.manifold.proju(x, model(x, t.expand(len(x)), **condition))
-        left = 1 - t if self.options.predict == "velocity" else 1
-        return self.manifold.expmap(x, left * way)
+        return self.manifold.expmap(x, (1 - t) * self.field(model, **condition)(t, x))

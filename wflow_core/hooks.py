@@ -15,6 +15,7 @@ import pluggy
 
 from wflow_core.errors import HookError, WflowError
 from wflow_core.interfaces.component import Component
+from wflow_core.registry import suggest
 
 hookspec = pluggy.HookspecMarker("wflow")
 hookimpl = pluggy.HookimplMarker("wflow")
@@ -52,6 +53,9 @@ class HookSpecs:
         """A run stops with an error, an interrupt by the user among them."""
 
 
+MOMENTS = [name for name in dir(HookSpecs) if name.startswith("wflow_")]
+
+
 class Hooks:
     """The hooks of one run. A hook that raises is named and stops the run.
 
@@ -63,7 +67,10 @@ class Hooks:
         self._manager = pluggy.PluginManager("wflow")
         self._manager.add_hookspecs(HookSpecs)
         for name, hook in reversed(hooks):  # pluggy calls the last registered first
-            self._manager.register(_guarded(name, hook), name=f"{name} {id(hook)}")
+            try:
+                self._manager.register(_guarded(name, hook), name=f"{name} {id(hook)}")
+            except pluggy.PluginValidationError as error:
+                raise HookError(f"hook {name!r}: {str(error).splitlines()[-1]}") from error
 
     def __getattr__(self, moment: str) -> Callable[..., Any]:
         return getattr(self._manager.hook, f"wflow_{moment}")
@@ -79,7 +86,13 @@ class Hooks:
 
 def _guarded(name: str, hook: Hook) -> object:
     """The hook with every moment wrapped so that an error says whose it is."""
-    moments = {m: getattr(hook, m) for m in dir(HookSpecs) if hasattr(hook, m)}
+    moments = {m: getattr(hook, m) for m in dir(hook) if m.startswith("wflow_")}
+    for moment, method in moments.items():
+        if moment not in MOMENTS:
+            known = f"{suggest(moment, MOMENTS)}; moments: {', '.join(MOMENTS)}"
+            raise HookError(f"hook {name!r}: {moment} is no moment{known}")
+        if not hasattr(method, "wflow_impl"):
+            raise HookError(f"hook {name!r}: {moment} is not marked with @hookimpl")
     wrapped = {m: staticmethod(_named(name, m, f)) for m, f in moments.items()}
     return type(f"Guarded{type(hook).__name__}", (), wrapped)()
 

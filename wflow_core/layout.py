@@ -102,10 +102,8 @@ class WeightLayout:
         if flat.shape[-1] != self.size:
             raise DataError(f"flat weights have length {flat.shape[-1]}, the layout {self.size}")
         lead = flat.shape[:-1]
-        return {
-            slot.name: flat[..., slot.offset : slot.offset + slot.size].reshape(*lead, *slot.shape)
-            for slot in self.slots
-        }
+        pieces = ((s, flat[..., s.offset : s.offset + s.size]) for s in self.slots)
+        return {slot.name: piece.reshape((*lead, *slot.shape)) for slot, piece in pieces}
 
     def state_dict(self, flat: Tensor) -> dict[str, Tensor]:
         """One network, ``[P] ->`` entries of a state dict, in the module's own dtypes."""

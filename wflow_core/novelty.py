@@ -6,6 +6,8 @@ matching finds them. Shapes: S samples, N zoo networks, P weights, K candidates.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ from wflow_core.weights import WeightSet
 
 CANDIDATES = 8
 PAIRS = 512
+QUERIES = 256
 
 
 class Distances:
@@ -27,18 +30,23 @@ class Distances:
     def __init__(self, symmetry: Symmetry, zoo: WeightSet, seed: int = 0):
         self.symmetry, self.zoo, self.seed = symmetry, zoo, seed
         self.reference = zoo.weights[:1]
-        self.aligned = align(symmetry, zoo.weights, self.reference)
+
+    @cached_property
+    def aligned(self) -> Tensor:
+        """``[N, P]``: the zoo, every network aligned to the first."""
+        return align(self.symmetry, self.zoo.weights, self.reference)
 
     def nearest(self, weights: Tensor, run: Tensor | None = None) -> Tensor:
-        """``[S, P] -> [S]`` distance to the nearest zoo network.
+        """``[S, P] ->`` distance of each to the nearest zoo network, of the first 256 at most.
 
         Args:
             run: ``[S]`` training run of each, whose own networks are left out.
         """
-        aligned = align(self.symmetry, weights, self.reference)
+        aligned = align(self.symmetry, weights[:QUERIES], self.reference)
         rough = torch.cdist(aligned, self.aligned)
         if run is not None:
-            rough = rough.masked_fill(run.unsqueeze(1) == self.zoo.run.unsqueeze(0), torch.inf)
+            own = run[:QUERIES].unsqueeze(1) == self.zoo.run.unsqueeze(0)
+            rough = rough.masked_fill(own, torch.inf)
         count = min(CANDIDATES, rough.shape[1])
         first, index = rough.topk(count, largest=False)
         chosen = self.zoo.weights[index]

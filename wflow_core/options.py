@@ -38,7 +38,7 @@ class FlowOptions(Options):
     """What the flow predicts, and along which paths."""
 
     predict: Literal["velocity", "target"] = Field(
-        "velocity", description="x1 - x0, or the remaining way x1 - x_t"
+        "velocity", description="what the loss compares: the velocity, or the end x1 it leads to"
     )
     path_noise: float = Field(0.0, ge=0, description="standard deviation around the geodesic")
     time: TimeLaw = UniformTimes()

@@ -12,11 +12,12 @@ from typing import Any
 import torch
 
 from wflow_core.assembly import Assembly
+from wflow_core.run_folder import RECORD
 from wflow_core.seeds import stage_seed
 from wflow_core.store import Artefact, Store
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "pydantic")
-# What of the spec, and which components, a stage's result depends on besides its inputs.
+# What of the spec, and which components, each stage adds to what its result depends on.
 DEPENDS = {
     "collect": ("task", "architecture", "zoo"),
     "canonicalize": ("canonicalizers",),
@@ -32,12 +33,13 @@ class Record:
 
     def __init__(self, assembly: Assembly, store: Store, device: torch.device):
         self.assembly, self.store, self.device = assembly, store, device
-        before = store.read_json("record.json") or {}
+        before = store.read_json(RECORD) or {}
         self.stages: dict[str, Any] = before.get("stages", {})
 
     def key(self, stage: str, inputs: Iterable[Artefact]) -> str:
-        """What decides a stage's result: its options, its plugins, its seed, its inputs."""
-        a, names = self.assembly, DEPENDS[stage]
+        """What decides a stage's result: options and plugins up to it, its seed, its inputs."""
+        a, stages = self.assembly, list(DEPENDS)
+        names = [name for s in stages[: stages.index(stage) + 1] for name in DEPENDS[s]]
         parts = {
             "stage": stage,
             "wflow": version("weightspace-flow"),
@@ -52,7 +54,7 @@ class Record:
         """Note a finished stage."""
         seed = stage_seed(self.assembly.spec.seed, stage)
         self.stages[stage] = {"key": key, "sha256": sha256, "seed": seed, "seconds": seconds}
-        self.store.write_json("record.json", self.to_json())
+        self.store.write_json(RECORD, self.to_json())
 
     def seconds(self) -> dict[str, float]:
         """Seconds of each finished stage, those of a reused one as it was first made."""

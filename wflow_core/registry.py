@@ -5,6 +5,7 @@ Nothing is imported before a spec names it; this module imports neither torch no
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -51,16 +52,18 @@ class Plugin:
 def plugins(kind: str | None = None) -> list[Plugin]:
     """Installed plugins, of one kind or of all, in the order of kinds and names."""
     kinds = [kind] if kind else list(KINDS)
-    groups = {KINDS[k][0]: k for k in kinds}
-    found = {
-        (groups[e.group], e.name, dist.metadata["Name"], e.value): Plugin(
-            groups[e.group], e.name, dist.metadata["Name"], dist.version, e
-        )
-        for dist in distributions()
-        for e in dist.entry_points
-        if e.group in groups
-    }
-    return sorted(found.values(), key=lambda p: (kinds.index(p.kind), p.name, p.distribution))
+    groups = {group: k for k, (group, _) in KINDS.items()}
+    found: list[Plugin] = []
+    seen: set[str] = set()
+    for dist in distributions():
+        offered = dict.fromkeys(e for e in dist.entry_points if e.group in groups)
+        name = dist.metadata["Name"] if offered else ""
+        # Of a distribution that lies on the path twice, the first is the one that imports.
+        if offered and (normal := re.sub(r"[-_.]+", "-", name).lower()) not in seen:
+            seen.add(normal)
+            found += [Plugin(groups[e.group], e.name, name, dist.version, e) for e in offered]
+    ours = (p for p in found if p.kind in kinds)
+    return sorted(ours, key=lambda p: (kinds.index(p.kind), p.name, p.distribution))
 
 
 def find(kind: str, name: str) -> Plugin:

@@ -16,8 +16,9 @@ import torch
 from wflow_core import stages
 from wflow_core.artefacts import Content
 from wflow_core.assembly import Assembly
+from wflow_core.errors import HookError
 from wflow_core.record import Record
-from wflow_core.run_folder import claim
+from wflow_core.run_folder import METRICS, claim, refuse_foreign
 from wflow_core.seeds import stage_generator
 from wflow_core.store import Artefact, Store
 
@@ -39,6 +40,7 @@ def run(
     Raises:
         StoreError: the folder is in use, of another spec, or damaged.
     """
+    refuse_foreign(Path(folder))
     with Store(Path(folder)).locked() as store:
         claim(store, assembly.resolved, overwrite)
         road = Road(assembly, store, torch.device(device))
@@ -61,8 +63,15 @@ class Road:
         try:
             yield
         except BaseException as error:
-            self.hooks.run_failed(error=error)
+            self._failed(error)
             raise
+
+    def _failed(self, error: BaseException) -> None:
+        """What stopped the run stays the error, though a hook raise as well."""
+        try:
+            self.hooks.run_failed(error=error)
+        except HookError as other:
+            error.add_note(str(other))
 
     def travel(self) -> dict[str, Any]:
         """All stages, in order."""
@@ -73,7 +82,7 @@ class Road:
         seen = [zoo]
         if a.codec:
             code = self._stage("encode", "codec", [zoo], stages.encode)
-            a.codec.load_state(code.tensors)
+            a.codec.load_state({n: t.to(self.device) for n, t in code.tensors.items()})
             seen.append(code)
         flow = self._stage("train", "flow", seen, stages.train)
         samples = self._stage("sample", "samples", [*seen, flow], stages.sample)
@@ -110,14 +119,14 @@ class Road:
         stage, inputs = "evaluate", [zoo, samples]
         key = self.record.key(stage, inputs)
         self.hooks.stage_start(stage=stage)
-        metrics = self.store.read_json("metrics.json")
+        metrics = self.store.read_json(METRICS)
         reused = metrics is not None and self.record.stages.get(stage, {}).get("key") == key
         if not reused:
             work = self._work(stage, key, inputs)
             metrics = stages.evaluate(work)
             seconds = self.record.seconds() | {stage: work.checkpoint.seconds}
-            self.store.write_json("metrics.json", metrics | {"seconds": seconds})
-            metrics = self.store.read_json("metrics.json")
+            self.store.write_json(METRICS, metrics | {"seconds": seconds})
+            metrics = self.store.read_json(METRICS)
             self.record.finish(stage, key, None, seconds[stage])
         took = self.record.seconds()[stage]
         self.hooks.stage_end(stage=stage, seconds=took, reused=reused)

@@ -2,42 +2,61 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from wflow_core.errors import StoreError
+from wflow_core.files import clear_errors
 from wflow_core.spec_errors import dotted
 from wflow_core.store import Store
 from wflow_core.yaml_source import dump, read_file
 
-SPEC = "spec.yaml"
+SPEC, RECORD, METRICS = "spec.yaml", "record.json", "metrics.json"
+HEADER = "# Written by wflow: the spec of the run in this folder, with every option.\n"
+# The lock, and what a run leaves that is killed before its spec is there.
+OWN = re.compile(r"\.lock|\..*\.(new|old)")
 # What may change between two runs of one folder: it decides no result.
 FREE = ("hooks",)
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Before anything is written, the lock among it.
+
+    Raises:
+        StoreError: the folder holds files that are no run of wflow's.
+    """
+    if not os.path.isdir(folder) or _is_run(folder):
+        return
+    with clear_errors(folder):
+        others = sorted(p.name for p in folder.iterdir() if not OWN.fullmatch(p.name))
+    if others:
+        raise StoreError(
+            f"{folder}: holds files that are no run ({', '.join(others[:3])}); "
+            "give a new or empty --out"
+        )
 
 
 def claim(store: Store, resolved: dict[str, Any], overwrite: bool) -> None:
     """Write the resolved spec, if the folder is new or holds the same one.
 
     Raises:
-        StoreError: the folder holds another spec, or files that are no run of wflow's.
+        StoreError: the folder holds another spec.
     """
     path = store.folder / SPEC
-    if path.exists() and not overwrite:
-        before = read_file(path).data
-        changes = list(differences(before, resolved, ()))
-        if changes:
-            raise StoreError(
-                f"{store.folder}: holds a run of another spec ({'; '.join(changes[:3])}); give "
-                "another --out, or --overwrite to replace what differs"
-            )
-    others = [p.name for p in store.folder.iterdir() if p.name != ".lock"]
-    if not path.exists() and others:
+    changes = list(differences(read_file(path).data, resolved, ())) if path.exists() else []
+    if changes and not overwrite:
         raise StoreError(
-            f"{store.folder}: holds files that are no run ({', '.join(sorted(others)[:3])}); "
-            "give a new or empty --out"
+            f"{store.folder}: holds a run of another spec ({'; '.join(changes[:3])}); give "
+            "another --out, or --overwrite to replace what differs"
         )
-    store.write(SPEC, dump(resolved))
+    if changes:
+        # They tell of the other spec: what is finished, and what it came to.
+        store.remove(RECORD)
+        store.remove(METRICS)
+    store.write(SPEC, HEADER + dump(resolved))
 
 
 def differences(before: Any, after: Any, path: tuple[str | int, ...]) -> Iterator[str]:
@@ -51,6 +70,15 @@ def differences(before: Any, after: Any, path: tuple[str | int, ...]) -> Iterato
         yield f"{dotted(path)} {_short(before)} -> {_short(after)}"
 
 
+def _is_run(folder: Path) -> bool:
+    """A spec that a user put there makes no run, and is not to be written over."""
+    try:
+        with (folder / SPEC).open(encoding="utf-8", errors="replace") as file:
+            return file.readline() == HEADER
+    except OSError:
+        return False
+
+
 def run_spec(folder: Path) -> Path:
     """The resolved spec of a run folder.
 
@@ -58,7 +86,7 @@ def run_spec(folder: Path) -> Path:
         StoreError: the folder is no run.
     """
     path = folder / SPEC
-    if not path.exists():
+    if not os.path.exists(path):
         raise StoreError(f"{folder}: is no run folder (it has no {SPEC}); `wflow run` makes one")
     return path
 

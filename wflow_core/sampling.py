@@ -30,8 +30,8 @@ def integrate(
 ) -> Tensor:
     """``[S, D]`` prior points to the end of the flow.
 
-    A flow that predicts targets ends with the jump to x1_hat as its last step: its field is
-    singular at t = 1, where a solver of higher order would evaluate it.
+    A flow that predicts targets ends with the jump to x1_hat as its last step: nothing was learned
+    of its field at t = 1, where a solver of higher order would evaluate it.
     """
     grid = time_grid(solver.config.steps, x0.device)
     field = _guided(flow.field(model), guidance)

@@ -40,8 +40,10 @@ def _options(kind: str, name: str, definitions: dict[str, Any]) -> dict[str, Any
         cls = registry.load(kind, name)
     except PluginError:
         return {"type": "object", "properties": {"type": {"const": name}}, "required": ["type"]}
-    options: dict[str, Any] = cls.Config.model_json_schema()
-    definitions.update(options.pop("$defs", {}))
+    # Two plugins may well have an `Optimizer` each.
+    own = f"{kind}.{name}."
+    options: dict[str, Any] = cls.Config.model_json_schema(ref_template=f"#/$defs/{own}{{model}}")
+    definitions.update({own + n: of for n, of in options.pop("$defs", {}).items()})
     options["title"] = f"{kind} {name}"
     options["description"] = (cls.__doc__ or "").strip()
     options["properties"] = {"type": {"const": name}} | options.get("properties", {})

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from wflow_core.components import Found, find_all
 from wflow_core.errors import SpecError
 from wflow_core.interfaces.component import Options
 from wflow_core.options import SampleOptions, TrainOptions
-from wflow_core.spec_errors import by_place, describe
+from wflow_core.registry import KINDS
+from wflow_core.spec_errors import Path as Keys
+from wflow_core.spec_errors import by_place, validate
 from wflow_core.yaml_source import Source, read_file, read_text
-
-Model = TypeVar("Model", bound=BaseModel)
 
 LISTS = {"canonicalizers": "canonicalizer", "metrics": "metric", "hooks": "hook"}
 
@@ -59,24 +59,14 @@ class Spec(Options):
     metrics: tuple[Slot, ...] = ()
     hooks: tuple[Slot, ...] = (Slot(type="progress"), Slot(type="log"))
 
-    def slots(self) -> list[tuple[str, tuple[str | int, ...], Slot]]:
-        """Every component named: ``(kind, path in the spec, slot)``."""
-        found: list[tuple[str, tuple[str | int, ...], Slot]] = []
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, Slot):
-                found.append((name, (name,), value))
-            elif name in LISTS:
-                found += [(LISTS[name], (name, i), slot) for i, slot in enumerate(value)]
-        return found
-
 
 @dataclass(frozen=True)
 class SpecFile:
-    """A validated spec and the file it came from, which knows the places of its values."""
+    """A validated spec, its components, and the file, which knows the places of its values."""
 
     spec: Spec
     source: Source
+    found: Mapping[Keys, Found]
 
 
 def load_spec(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
@@ -96,23 +86,29 @@ def spec_from_text(text: str, name: str = "spec", overrides: Sequence[str] = ())
 def parse(source: Source, overrides: Sequence[str] = ()) -> SpecFile:
     """Validate what was read."""
     if not isinstance(source.data, dict):
-        raise SpecError([*source.problems, f"{source.name}: a spec must be a mapping of names"])
+        wrong = f"{source.place(())}: a spec must be a mapping of names"
+        raise SpecError([*source.problems, wrong])
     for override in overrides:
         source.set(override)
     spec, problems = validate(Spec, source.data, source, ())
-    if source.problems or spec is None:
+    found, more = find_all(named(spec.model_dump() if spec else source.data), source)
+    # What could not be read is wrong in its place already.
+    unread = {by_place(line)[:3] for line in source.problems}
+    problems = [line for line in problems + more if by_place(line)[:3] not in unread]
+    if spec is None or problems or source.problems:
         raise SpecError(sorted([*source.problems, *problems], key=by_place))
-    return SpecFile(spec, source)
+    return SpecFile(spec, source, found)
 
 
-def validate(
-    model: type[Model], data: Any, source: Source, path: tuple[str | int, ...]
-) -> tuple[Model | None, list[str]]:
-    """Validate options strictly; the model, or None and a line for each problem.
-
-    Through JSON, so that lists may be tuples but no text is taken for a number.
-    """
-    try:
-        return model.model_validate_json(json.dumps(data), strict=True), []
-    except ValidationError as error:
-        return None, [describe(model, e, source, path) for e in error.errors()]
+def named(data: Mapping[str, Any]) -> list[tuple[str, Keys, Slot]]:
+    """Every component that a spec names, wrong as the rest may be: ``(kind, path, slot)``."""
+    slots: list[tuple[str, Keys, Any]] = []
+    for name in Spec.model_fields:
+        value = data.get(name)
+        if name in LISTS and isinstance(value, list | tuple):
+            slots += [(LISTS[name], (name, i), each) for i, each in enumerate(value)]
+        elif name in KINDS:
+            slots.append((name, (name,), value))
+    slots = [(kind, path, {"type": v} if isinstance(v, str) else v) for kind, path, v in slots]
+    right = (s for s in slots if isinstance(s[2], dict) and isinstance(s[2].get("type"), str))
+    return [(kind, path, Slot.model_validate(value)) for kind, path, value in right]

@@ -2,23 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from wflow_core.registry import suggest
 from wflow_core.yaml_source import Source
 
 Path = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+SHAPES = {
+    "model_type": "Input should be a mapping",
+    "model_attributes_type": "Input should be a mapping",
+    "dict_type": "Input should be a mapping",
+    "list_type": "Input should be a list",
+    "tuple_type": "Input should be a list",
+}
+"""What JSON calls objects and arrays."""
 
 
-def describe(model: type[BaseModel], error: Mapping[str, Any], source: Source, path: Path) -> str:
-    """One line for an error that pydantic found in the value at ``path`` of a source."""
-    loc: Path = (*path, *error["loc"])
+def validate(
+    model: type[Model], data: Any, source: Source, path: Path
+) -> tuple[Model | None, list[str]]:
+    """Validate options strictly; the model, or None and a line for each problem.
+
+    Through JSON, so that lists may be tuples but no text is taken for a number.
+    """
+    try:
+        return model.model_validate_json(json.dumps(data), strict=True), []
+    except ValidationError as error:
+        return None, [describe(model, e, data, source, path) for e in error.errors()]
+
+
+def describe(
+    model: type[BaseModel], error: Mapping[str, Any], data: Any, source: Source, path: Path
+) -> str:
+    """One line for an error that pydantic found in the data at ``path`` of a source."""
+    loc = (*path, *_written(error, data))
     name = dotted(loc)
-    if error["type"] == "missing":
+    if error["type"] in ("missing", "union_tag_not_found"):
         return f"{source.place(loc[:-1])}: {name} is missing{_meaning(model, error['loc'])}"
     if error["type"] == "extra_forbidden":
         fields = _fields(model, error["loc"][:-1])
@@ -26,8 +52,20 @@ def describe(model: type[BaseModel], error: Mapping[str, Any], source: Source, p
         at = source.keys.get(loc) or source.place(loc)
         return f"{at}: unknown option {name}{suggest(str(loc[-1]), fields)}{known}"
     hint = _choice(error)
-    message = error["msg"].removeprefix("Value error, ")
+    message = SHAPES.get(error["type"], error["msg"].removeprefix("Value error, "))
     return f"{source.place(loc)}: {name}: {_lower(message)}; got {_short(error['input'])}{hint}"
+
+
+def _written(error: Mapping[str, Any], data: Any) -> Path:
+    """The path of an error as the spec has it, without the members of unions that pydantic adds."""
+    written: list[str | int] = []
+    for i, key in enumerate(error["loc"], start=1):
+        absent = error["type"] == "missing" and i == len(error["loc"])
+        if absent or isinstance(data, list) or (isinstance(data, dict) and key in data):
+            written.append(key)
+            data = None if absent else data[key]
+    discriminated = error["type"] in ("union_tag_invalid", "union_tag_not_found")
+    return (*written, *(["type"] if discriminated else []))
 
 
 def dotted(path: Path) -> str:

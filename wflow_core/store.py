@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,10 +21,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from wflow_core.errors import StoreError
-from wflow_core.files import clear_errors, content_hash, owned, sync, to_json, write_synced
+from wflow_core.files import clear_errors, content_hash, owned, remove, sync, to_json, write_synced
 
 FORMAT = 1
 TENSORS, MANIFEST = "tensors.safetensors", "manifest.json"
+FIELDS = {"key", "sha256", "seconds", "tensors", "data"}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Store:
         place, fresh = self.folder / name, self.folder / f".{name}.new"
         own = owned(tensors)
         with clear_errors(place):
-            shutil.rmtree(fresh, ignore_errors=True)
+            remove(fresh)
             fresh.mkdir()
             save_file(own, fresh / TENSORS)
             digest = content_hash(fresh / TENSORS, data)
@@ -117,8 +117,8 @@ class Store:
         return Artefact(tensors, manifest["data"], digest, manifest["seconds"])
 
     def remove(self, name: str) -> None:
-        """Remove an artefact, if it is there."""
-        shutil.rmtree(self.folder / name, ignore_errors=True)
+        """Remove an artefact or a file, if it is there."""
+        remove(self.folder / name)
 
     def write(self, name: str, text: str) -> None:
         """Write a text file atomically."""
@@ -132,18 +132,21 @@ class Store:
         self.write(name, to_json(data))
 
     def read_json(self, name: str) -> Any:
-        """A JSON file of the folder; None where there is none."""
+        """The JSON object in a file of the folder; None where there is none."""
         path = self.folder / name
         try:
-            return json.loads(path.read_text()) if path.exists() else None
+            found = json.loads(path.read_text()) if path.exists() else {}
+            if not isinstance(found, dict):
+                raise ValueError(f"not a JSON object but {type(found).__name__}")
         except (OSError, ValueError) as error:
             raise StoreError(f"{path}: damaged ({error}); delete it and run again") from error
+        return found if path.exists() else None
 
     def _manifest(self, name: str) -> dict[str, Any]:
         manifest = self.read_json(f"{name}/{MANIFEST}")
         if manifest is None:
             raise StoreError(f"{self.folder / name}: not there; run `wflow run` to make it")
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        if manifest.get("format") != FORMAT or not manifest.keys() >= FIELDS:
             raise self._damaged(name, f"its manifest is not of format {FORMAT}")
         return manifest
 
@@ -158,9 +161,9 @@ class Store:
             os.replace(place, old)
         os.replace(fresh, place)
         sync(self.folder)
-        shutil.rmtree(old, ignore_errors=True)
+        remove(old)
 
     def _sweep(self) -> None:
         """Remove what a killed run left half written."""
         for left in [*self.folder.glob(".*.new"), *self.folder.glob(".*.old")]:
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+            remove(left)

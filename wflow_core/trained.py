@@ -14,13 +14,13 @@ from torch import Tensor
 
 from wflow_core.artefacts import weight_set
 from wflow_core.assembly import Assembly, assemble
-from wflow_core.errors import UnsupportedError
+from wflow_core.errors import StoreError, UnsupportedError
 from wflow_core.interfaces.component import Report, silent
-from wflow_core.run_folder import run_spec
+from wflow_core.run_folder import RECORD, run_spec
 from wflow_core.seeds import stage_generator
 from wflow_core.spec import load_spec
 from wflow_core.stages import draw_networks
-from wflow_core.store import Store
+from wflow_core.store import Artefact, Store
 from wflow_core.weights import WeightSet
 
 
@@ -35,18 +35,31 @@ class TrainedFlow:
 
     def __init__(self, assembly: Assembly, store: Store, device: torch.device):
         self.assembly, self.store, self.device = assembly, store, device
-        assembly.velocity.load_state_dict(store.load("flow").tensors)
+        assembly.velocity.load_state_dict(self._load("train", "flow").tensors)
         if assembly.codec:
-            assembly.codec.load_state(store.load("codec").tensors)
+            code = self._load("encode", "codec").tensors
+            assembly.codec.load_state({n: t.to(device) for n, t in code.items()})
 
     @property
     def samples(self) -> WeightSet:
-        return weight_set(self.store.load("samples"), self.device)
+        return weight_set(self._load("sample", "samples"), self.device)
 
     @property
     def zoo(self) -> WeightSet:
-        name = "canonical" if self.assembly.canonicalizers else "zoo"
-        return weight_set(self.store.load(name), self.device)
+        moved = bool(self.assembly.canonicalizers)
+        name = ("canonicalize", "canonical") if moved else ("collect", "zoo")
+        return weight_set(self._load(*name), self.device)
+
+    def _load(self, stage: str, name: str) -> Artefact:
+        """An artefact that the record knows as this spec's, not one that another run left."""
+        record = self.store.read_json(RECORD) or {}
+        noted = record.get("stages", {}).get(stage, {}).get("key")
+        if self.store.key(name) != noted:
+            raise StoreError(
+                f"{self.store.folder / name}: not of a finished stage {stage!r}; "
+                "the same `wflow run` goes on from here"
+            )
+        return self.store.load(name)
 
     def sample(self, n: int, seed: int = 0, report: Report = silent) -> WeightSet:
         """``n`` new networks. ``state_dicts()`` of the result fit the architecture's module."""

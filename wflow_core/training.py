@@ -98,17 +98,17 @@ class Trainer:
         return warm * 0.5 * (1 + math.cos(math.pi * self.iteration / self.options.iterations))
 
     def _evaluate(self, loss: Tensor) -> None:
-        measured = self.validation.measure(self.average.network)
+        measured = {"loss": loss.item(), **self.validation.measure(self.average.network)}
         held_out = measured["held_out_loss"]
-        if not math.isfinite(held_out):
+        if not all(map(math.isfinite, measured.values())):
             raise DataError(
-                f"training diverged: the held-out loss is not finite at iteration "
+                f"training diverged: the loss is not finite at iteration "
                 f"{self.iteration} with train.lr {self.options.lr}; lower train.lr or train.clip, "
                 "or check the zoo"
             )
         if all(held_out < row["held_out_loss"] for row in self.history):
             self.best = self.average.state()
-        self.history.append({"iteration": self.iteration, "loss": loss.item(), **measured})
+        self.history.append({"iteration": self.iteration, **measured})
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that decides the iterations to come: named tensors, and JSON."""
@@ -118,7 +118,7 @@ class Trainer:
         for number, slots in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{number}/{k}": v for k, v in slots.items()}
         tensors["generator"] = self.generator.get_state()
-        return tensors, {"iteration": self.iteration, "history": self.history}
+        return tensors, {"iteration": self.iteration, "history": list(self.history)}
 
     def load_state(self, tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
         """Go on from what ``state`` gave."""

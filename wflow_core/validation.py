@@ -5,6 +5,8 @@ Shapes: V held-out pairs, S samples, D dimension.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -42,11 +44,12 @@ class Validation:
 
     @torch.no_grad()
     def measure(self, model: nn.Module) -> dict[str, float]:
-        """``held_out_loss`` and ``spread_ratio`` of a network."""
+        """``held_out_loss``, and ``spread_ratio`` unless one network alone is held out."""
         noise = torch.Generator(self.x0.device).manual_seed(self.seed)
         loss = self.flow.loss(model, self.x0, self.x1, self.t, noise, self.weight).mean()
-        spread = _spread(self._sample(model)) / self.reference
-        return {"held_out_loss": loss.item(), "spread_ratio": spread.item()}
+        spread = (_spread(self._sample(model)) / self.reference).item()
+        known = {"spread_ratio": spread} if math.isfinite(spread) else {}
+        return {"held_out_loss": loss.item(), **known}
 
     def _sample(self, model: nn.Module) -> Tensor:
         """Few Euler steps along geodesics, ended by the jump to the predicted end."""

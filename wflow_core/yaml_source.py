@@ -14,12 +14,19 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 
 from wflow_core.errors import SpecError
 
 Keys = tuple[str | int, ...]
 # A spec has hundreds of values at most; aliases can make billions out of a few lines.
 MOST_VALUES = 100_000
+# Far less than what overflows the stack of a parser.
+MOST_LEVELS = 64
+TAGS: dict[type[Node], str] = {
+    MappingNode: "tag:yaml.org,2002:map",
+    SequenceNode: "tag:yaml.org,2002:seq",
+}
 
 
 @dataclass
@@ -50,8 +57,8 @@ class Source:
         """Override a value by ``a.b=1``; the right side is YAML."""
         dotted, sign, text = assignment.partition("=")
         keys = tuple(dotted.split("."))
-        if not sign or not all(keys):
-            raise SpecError([f"--set {assignment}: must look like zoo.networks=100"])
+        if not sign or not all(keys) or len(keys) > MOST_LEVELS:
+            raise SpecError([f"--set {_short(assignment)}: must look like zoo.networks=100"])
         value = read_text(text, f"--set {dotted}")
         if value.problems:
             raise SpecError(value.problems)
@@ -60,26 +67,30 @@ class Source:
             target = self._enter(target, key, assignment)
         key = _index(target, keys[-1], assignment)
         target[key] = value.data
-        path: Keys = tuple(int(k) if k.isdigit() else k for k in keys)
+        path: Keys = tuple(int(k) if k.isdecimal() else k for k in keys)
         self.places = {p: at for p, at in self.places.items() if p[: len(path)] != path}
-        self.places |= {(*path, *p): f"--set {dotted}" for p in value.places}
+        self.places |= {(*path, *p): f"--set {dotted}" for p in {(), *value.places}}
 
     @staticmethod
     def _enter(target: Any, key: str, assignment: str) -> Any:
+        """What is at ``key``; a bare name or nothing there becomes a mapping."""
         index = _index(target, key, assignment)
-        if isinstance(target, dict):
-            if isinstance(target.get(index), str):
-                target[index] = {"type": target[index]}
-            return target.setdefault(index, {})
+        there = target.get(index) if isinstance(target, dict) else target[index]
+        if there is None or isinstance(there, str):
+            target[index] = {} if there is None else {"type": there}
         return target[index]
 
 
 def _index(target: Any, key: str, assignment: str) -> Any:
     if isinstance(target, dict):
         return key
-    if isinstance(target, list) and key.isdigit() and int(key) < len(target):
+    if isinstance(target, list) and key.isdecimal() and int(key) < len(target):
         return int(key)
-    raise SpecError([f"--set {assignment}: there is nothing to set at {key!r}"])
+    raise SpecError([f"--set {_short(assignment)}: there is nothing to set at {key!r}"])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def read_file(path: Path) -> Source:
@@ -106,7 +117,11 @@ def read_text(text: str, name: str) -> Source:
     except MarkedYAMLError as error:
         mark = error.problem_mark
         at = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise SpecError([f"{at}: not valid YAML: {error.problem or error.context}"]) from error
+        raise SpecError([f"{at}: not valid YAML: {_told(error)}"]) from error
+    except ReaderError as error:
+        before = text[: error.position].split("\n")
+        at = f"{name}:{len(before)}:{len(before[-1]) + 1}"
+        raise SpecError([f"{at}: not text: character {error.character:#04x}"]) from error
     except YAMLError as error:
         raise SpecError([f"{name}: not valid YAML: {error}"]) from error
     except RecursionError as error:
@@ -114,6 +129,13 @@ def read_text(text: str, name: str) -> Source:
     if node is not None:
         source.data = _Builder(source, yaml).build(node, (), ())
     return source
+
+
+def _told(error: MarkedYAMLError) -> str:
+    """What is wrong, and where the thing began that it is wrong in."""
+    said = ", ".join(part for part in (error.context, error.problem) if part)
+    start = error.context_mark
+    return f"{said} (it starts on line {start.line + 1})" if start else said
 
 
 class _Builder:
@@ -130,6 +152,10 @@ class _Builder:
             return self._problem(at, "an alias contains itself; write the value out")
         if self.values > MOST_VALUES:
             raise SpecError([f"{at}: more than {MOST_VALUES} values, counting aliases"])
+        if len(path) > MOST_LEVELS:
+            raise SpecError([f"{at}: nested more than {MOST_LEVELS} levels deep"])
+        if type(node) in TAGS and node.tag != TAGS[type(node)]:
+            return self._problem(at, f"tag {node.tag!r} means nothing here; leave it out")
         if isinstance(node, MappingNode):
             return self._mapping(node, path, (*above, node))
         if isinstance(node, SequenceNode):
@@ -142,25 +168,32 @@ class _Builder:
         first: dict[str, str] = {}
         for key_node, value_node in node.value:
             at, key = self._at(key_node), self._key(key_node)
+            if key is None:
+                continue
             if key in found:
                 self._problem(at, f"key {key!r} is given twice, first at {first[key]}")
                 continue
             first[key] = self.source.keys[(*path, key)] = at
             found[key] = self.build(value_node, (*path, key), above)
+            if value_node.start_mark.index == value_node.end_mark.index:
+                # The place of nothing would be that of what follows it.
+                self.source.places[(*path, key)] = at
         return found
 
-    def _key(self, node: Node) -> str:
-        if isinstance(node, ScalarNode) and node.value != "<<":
+    def _key(self, node: Node) -> str | None:
+        """The key's name; None, and a problem, where it is none."""
+        if isinstance(node, ScalarNode) and node.value != "<<" and node.value.isprintable():
             return str(node.value)
         self._problem(self._at(node), "keys must be plain names")
-        return "?"
+        return None
 
     def _scalar(self, node: ScalarNode, at: str) -> Any:
         try:
             value = self.yaml.constructor.construct_object(node)
-        except (YAMLError, ValueError) as error:
-            problem = getattr(error, "problem", None) or error
-            return self._problem(at, f"cannot be read: {problem}")
+            str(value).encode()  # refuses numbers of thousands of digits, and half characters
+        except Exception as error:  # by the tag, anything: ruamel.yaml lets KeyError through
+            problem, tag = getattr(error, "problem", None) or error, str(node.tag)
+            return self._problem(at, f"cannot be read as {tag.rpartition(':')[2]}: {problem}")
         if value is None or isinstance(value, bool | int | float | str):
             return value
         # Dates and bytes mean nothing in a spec; what was written is what was meant.

@@ -15,8 +15,8 @@ from wflow_core.symmetry import Symmetry
 class Velocity(Component, nn.Module):
     """A network over points of the space.
 
-    Its output is a displacement: x1 - x0 where the flow predicts velocities, x1 - x_t where it
-    predicts targets. Parameters never depend on the size of a free group, so that one network
+    Its output is the velocity of the flow, of the size of x1 - x0, whatever the flow predicts.
+    Parameters never depend on the size of a free group, so that one network
     serves other widths; standardisation is kept one a part, not one a weight.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,7 +45,8 @@ class JsonLog(Hook):
 
     def _write(self, event: str, **values: Any) -> None:
         if self.path is not None:
-            line = json.dumps({"time": time.time(), "event": event, **values})
+            values = {name: _finite(value) for name, value in values.items()}
+            line = json.dumps({"time": time.time(), "event": event, **values}, allow_nan=False)
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
@@ -55,3 +57,8 @@ class JsonLog(Hook):
                 file.seek(-1, 2)
                 if file.read(1) != b"\n":
                     file.write(b"\n")
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: what is not finite becomes null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -27,10 +27,11 @@ class ProgressBars(Hook):
         self.progress: Progress | None = None
         self.task: Any = None
         self.values = ""
+        self.tenths = 0
 
     @hookimpl
     def wflow_stage_start(self, stage: str) -> None:
-        self.values = ""
+        self.values, self.tenths = "", 0
         if self.console.is_terminal:
             columns = TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn()
             times = TimeElapsedColumn(), TimeRemainingColumn()
@@ -46,9 +47,10 @@ class ProgressBars(Hook):
         self.values = "  ".join(shown)
         if self.progress:
             self.progress.update(self.task, completed=step, total=total, values=self.values)
-        elif step == total or step * 10 // total > (step - 1) * 10 // total:
+        elif step * 10 // total > self.tenths:
             # Ten lines a stage at most.
-            self._line(stage, f"{step}/{total}  {self.values}")
+            self.tenths = step * 10 // total
+            self._line(stage, f"{step}/{total}  {self.values}".rstrip())
 
     @hookimpl
     def wflow_stage_end(self, stage: str, seconds: float, reused: bool) -> None:

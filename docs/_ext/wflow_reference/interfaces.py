@@ -1,0 +1,88 @@
+"""What a plugin of each kind implements, read off the interfaces."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from wflow_core import registry
+from wflow_core.hooks import HookSpecs
+from wflow_core.interfaces.component import Component
+from wflow_core.space import REASONS
+from wflow_reference.components import builtins, first
+from wflow_reference.components import interface as class_of
+from wflow_reference.options import table
+
+
+def kinds() -> str:
+    """A table of all kinds: the page of each, its entry-point group, its class."""
+    rows = [
+        [f"[{kind}]({kind}.md)", f"`{group}`", f"`{path.replace(':', '.')}`", first(class_of(kind))]
+        for kind, (group, path) in registry.KINDS.items()
+    ]
+    return table(["kind", "entry-point group", "interface", "what it is"], rows)
+
+
+def interface(kind: str) -> str:
+    """Class, group, constructor, and the methods of a kind."""
+    cls = class_of(kind)
+    module, name = cls.__module__, cls.__name__
+    text = [
+        f"- Interface: {{py:class}}`{name} <{module}.{name}>` in `{module}`",
+        f"- Entry-point group: `{registry.KINDS[kind][0]}`",
+        f"- Built by `{name}{_signature(cls.__init__)}`",
+        f"- {builtins(kind)}",
+    ]
+    found = {n: m for n, m in inspect.getmembers(cls) if _own(cls, n)}
+    must = [_method(n, m) for n, m in found.items() if n in cls.__abstractmethods__]
+    may = [_method(n, m) for n, m in found.items() if n not in cls.__abstractmethods__]
+    methods = [*_listed("You implement:", must), *_listed("Already there:", may)]
+    return "\n\n".join(["\n".join(text), *methods])
+
+
+def moments() -> str:
+    """Every moment that a hook may watch."""
+    rows = [
+        [f"`{name}{_signature(method)}`", first(method)]
+        for name, method in vars(HookSpecs).items()
+        if name.startswith("wflow_")
+    ]
+    return table(["moment", "when"], rows)
+
+
+def needs() -> str:
+    """What components can need and offer."""
+    rows = [[f"`{name}`", reason.partition(";")[0]] for name, reason in REASONS.items()]
+    return table(["name", "what it stands for"], rows)
+
+
+def _own(cls: Any, name: str) -> bool:
+    """Public methods and properties of the interface itself, not of torch or of all components."""
+    home = next((c for c in cls.__mro__ if name in vars(c)), None)
+    member = vars(home)[name] if home else None
+    wrapped = callable(member) or hasattr(member, "__get__")
+    ours = isinstance(home, type) and issubclass(home, Component) and home is not Component
+    return ours and wrapped and not name.startswith("_") and name != "Config"
+
+
+def _listed(title: str, items: list[str]) -> list[str]:
+    return [title, "\n".join(items)] if items else []
+
+
+def _method(name: str, method: Any) -> str:
+    signature = _signature(method) if callable(method) else ""
+    return f"- `{name}{signature}`: {first(method)}"
+
+
+def _signature(function: Any) -> str:
+    """Names of the arguments, with their defaults and without their types."""
+    found = list(inspect.signature(function).parameters.values())[1:]
+    return "(" + ", ".join(_argument(p) for p in found) + ")"
+
+
+def _argument(parameter: inspect.Parameter) -> str:
+    star = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    default = parameter.default
+    if default is parameter.empty:
+        return star + parameter.name
+    return f"{parameter.name}={getattr(default, '__name__', repr(default))}"

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from blocks import BLOCKS, Block
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from wflow_core.errors import SymmetryError
+from wflow_core.symmetry import Group, Part, Symmetry
+from wflow_core.weights import WeightLayout
+
+blocks = pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.name)
+
+
+@blocks
+@given(seed=st.integers(0, 2**31))
+def test_acting_on_weights_is_acting_on_nodes(block: Block, seed: int) -> None:
+    symmetry, graph, w = block.symmetry, block.symmetry.graph, block.weights(2, seed)
+    e = symmetry.random(2, torch.Generator().manual_seed(seed), torch.float64)
+    by_weights = graph.split(symmetry.act(w, e))
+    by_nodes = graph.act(graph.split(w), e)
+    assert by_weights.keys() == by_nodes.keys()
+    for name, piece in by_weights.items():
+        torch.testing.assert_close(piece, by_nodes[name], rtol=1e-12, atol=1e-12)
+
+
+@blocks
+def test_split_and_merge_are_inverse(block: Block) -> None:
+    graph, w = block.symmetry.graph, block.weights(3)
+    assert torch.equal(graph.merge(graph.split(w)), w)
+    assert sorted(graph.order.tolist()) == list(range(block.symmetry.layout.size))
+
+
+def test_blocks_of_the_padded_shortcut() -> None:
+    graph = next(b for b in BLOCKS if b.name == "residual").symmetry.graph
+    shapes = {b.groups: b.shape for b in graph.blocks.values() if b.name.startswith("conv2")}
+    assert shapes == {("s2", "h"): (4, 8, 9), ("s1", "h"): (4, 8, 9)}
+
+
+def test_blocks_of_fused_qkv() -> None:
+    block = next(b for b in BLOCKS if b.name == "attention")
+    graph, w = block.symmetry.graph, block.weights(1)
+    assert graph.nodes["qk"] == 12
+    edges = [b for b in graph.blocks.values() if b.groups == ("qk", "stream")]
+    assert [b.shape for b in edges] == [(12, 12, 1)] * 2
+    rows = block.symmetry.layout.unflatten(w)["qkv.weight"][0, 12:24]
+    assert torch.equal(graph.split(w)["qkv.weight[12:24]"][0, :, :, 0], rows)
+
+
+def test_three_groups_on_a_part_are_refused() -> None:
+    module = nn.Conv1d(2, 3, 4, bias=False)
+    groups = {"a": Group(3), "b": Group(2), "c": Group(4)}
+    layout = WeightLayout.of_parameters(module)
+    with pytest.raises(SymmetryError, match="ranges over 3 groups"):
+        _ = Symmetry(groups, (Part("weight", ("a", "b", "c")),), layout).graph
+
+
+@blocks
+def test_torch_geometric_holds_every_weight_once(block: Block) -> None:
+    pytest.importorskip("torch_geometric")
+    graph, w = block.symmetry.graph, block.weights(1)[0]
+    hetero = graph.to_hetero(w)
+    found = [hetero[g].x.flatten() for g in graph.nodes]
+    found += [hetero[e].edge_attr.flatten() for e in hetero.edge_types]
+    assert torch.equal(torch.cat(found).sort().values, w.sort().values)
+    data = graph.to_data(w)
+    assert data.num_nodes == sum(graph.nodes.values())
+    assert data.edge_index.max() < data.num_nodes
+    assert data.edge_attr.abs().sum() + data.x.abs().sum() == pytest.approx(w.abs().sum().item())
+
+
+def test_torch_geometric_edges_run_from_input_to_output() -> None:
+    pytest.importorskip("torch_geometric")
+    block = BLOCKS[0]
+    w = block.weights(1)[0]
+    edges = block.symmetry.graph.to_hetero(w)["input", "0.weight", "h1"]
+    weight = block.symmetry.layout.unflatten(w)["0.weight"]
+    source, target = edges.edge_index
+    assert torch.equal(edges.edge_attr[:, 0], weight[target, source])

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from wflow_core.errors import DataError
+from wflow_core.flow import Flow
+from wflow_core.options import TrainOptions
+from wflow_core.space import Points, Space
+from wflow_core.training import Trainer
+from wflow_plugins.couplings.independent import Independent
+from wflow_plugins.couplings.trajectory import Trajectory
+from wflow_plugins.manifolds.euclidean import Euclidean
+from wflow_plugins.priors.gaussian import Gaussian
+from wflow_plugins.velocities.mlp import MlpVelocity
+
+DIM = 4
+SPACE = Space(Euclidean(DIM))
+
+
+def points(runs: int = 40, snapshots: int = 3) -> Points:
+    g = torch.Generator().manual_seed(1)
+    x = 2 + 0.5 * torch.randn(runs * snapshots, DIM, generator=g)
+    return Points(x, torch.arange(runs).repeat(snapshots), x - 2)
+
+
+def trainer(zoo: Points | None = None, **options: object) -> Trainer:
+    o = TrainOptions(**({"iterations": 60, "evaluate_every": 20, "warmup": 0} | options))
+    torch.manual_seed(0)
+    velocity = MlpVelocity(SPACE, width=32, layers=1)
+    coupling = Independent(SPACE, Gaussian(SPACE))
+    flow = Flow(SPACE.manifold, o)
+    g = torch.Generator().manual_seed(0)
+    return Trainer(flow, velocity, coupling, zoo or points(), o, g)
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_a_resumed_training_is_the_undisturbed_one() -> None:
+    whole, saved = trainer(), []
+
+    def save(tensors: dict, data: dict) -> None:
+        saved.append(({k: v.clone() for k, v in tensors.items()}, dict(data)))
+
+    whole.run(save=save)
+    resumed = trainer()
+    tensors, data = saved[0]
+    assert data["iteration"] == 20
+    resumed.load_state(tensors, data)
+    resumed.run()
+    assert same(whole.velocity.state_dict(), resumed.velocity.state_dict())
+    assert whole.history == resumed.history
+    assert same(whole.state()[0], resumed.state()[0])
+
+
+def test_training_lowers_the_held_out_loss() -> None:
+    t = trainer(iterations=300, evaluate_every=5, lr=3e-3)
+    t.run()
+    assert t.history[-1]["held_out_loss"] < 0.8 * t.history[0]["held_out_loss"]
+    assert t.history[-1]["spread_ratio"] > 0
+
+
+def test_the_best_average_is_kept_not_the_last() -> None:
+    t = trainer()
+    measured = iter([3.0, 1.0, 2.0])
+    kept = []
+    t.validation.measure = lambda model: (  # type: ignore[method-assign]
+        kept.append(t.average.state()) or {"held_out_loss": next(measured), "spread_ratio": 1.0}
+    )
+    t.run()
+    assert same(t.velocity.state_dict(), kept[1])
+    assert not same(kept[1], kept[2])
+
+
+def test_held_out_runs_are_whole_and_never_trained_on() -> None:
+    zoo = points()
+    kept, out = zoo.split(0.25, torch.Generator().manual_seed(0))
+    assert len(out.run.unique()) == 10
+    assert len(out) == 30
+    assert not set(kept.run.tolist()) & set(out.run.tolist())
+    assert len(kept) + len(out) == len(zoo)
+    single = Points(zoo.x, torch.zeros(len(zoo)))
+    assert single.split(0.5, torch.Generator())[0] is single
+
+
+def test_divergence_is_one_clear_error() -> None:
+    zoo = points()
+    zoo.x[:] = torch.nan
+    with pytest.raises(DataError, match=r"diverged.*train\.lr"):
+        trainer(zoo).run()
+
+
+def test_trajectory_pairs_are_a_network_and_its_start(generator: torch.Generator) -> None:
+    zoo = points()
+    x0, x1 = Trajectory(SPACE, Gaussian(SPACE)).draw(zoo, 50, generator)
+    assert torch.equal(x0, x1 - 2)
+
+
+def test_independent_pairs_are_independent(generator: torch.Generator) -> None:
+    x0, x1 = Independent(SPACE, Gaussian(SPACE, std=2.0)).draw(points(), 20_000, generator)
+    assert x0.std().item() == pytest.approx(2, rel=0.02)
+    joint = torch.corrcoef(torch.cat([x0, x1], 1).T)[:DIM, DIM:]
+    assert joint.abs().max() < 0.03
+
+
+def test_gaussian_prior_has_its_density(generator: torch.Generator) -> None:
+    prior = Gaussian(SPACE, mean=1.0, std=0.3)
+    x = prior.sample(5, generator)
+    known = torch.distributions.Normal(1.0, 0.3).log_prob(x).sum(-1)
+    torch.testing.assert_close(prior.log_prob(x), known)
