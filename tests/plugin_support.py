@@ -179,10 +179,7 @@ class ByNorm(Canonicalizer):
         pass
 
     def element(self, weights: Tensor) -> Element:
-        symmetry = self.architecture.bound_symmetry
-        element = symmetry.identity(len(weights), weights.device)
-        order = self.norms(weights).argsort(1)
-        return Element(element.perm | {"h1": order}, element.scale)
+        return Element({"h1": self.norms(weights).argsort(1)})
 
     def norms(self, weights: Tensor) -> Tensor:
         layout = self.architecture.bound_symmetry.layout

@@ -48,11 +48,8 @@ def example(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[str, type[Any]]]:
     """The plugin of a page, installed in a folder on the path: ``(kind, class)``."""
-    kind = request.param
-    (code,), (entries, *_) = (
-        blocks(f"extending/{kind}.md", "python"),
-        blocks(f"extending/{kind}.md", "toml"),
-    )
+    kind, page = request.param, f"extending/{request.param}.md"
+    (code,), (entries,) = blocks(page, "python"), blocks(page, "toml")
     ((group, names),) = tomllib.loads(entries)["project"]["entry-points"].items()
     assert group == registry.KINDS[kind][0]
     ((name, place),) = names.items()

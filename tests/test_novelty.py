@@ -82,7 +82,9 @@ def test_nulls_are_as_many_as_the_samples_and_what_they_say(source: Train, zoo: 
     assert score["untrained"] > 1.5 * of_zoo
     assert score["zoo_noise"] > of_zoo
     far = {n: distances.nearest(s.weights).mean().item() for n, (s, _) in nulls.items()}
-    assert far["zoo_noise"] == pytest.approx(distances.nearest(samples.weights).mean(), rel=0.3)
+    assert far["zoo_noise"] == pytest.approx(
+        distances.nearest(samples.weights).mean().item(), rel=0.3
+    )
     assert far["interpolation"] < far["retrained"]
     fit = nulls["gaussian"][0].weights
     torch.testing.assert_close(fit.mean(0), distances.aligned.mean(0), atol=0.35, rtol=0)

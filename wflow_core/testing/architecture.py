@@ -1,0 +1,66 @@
+"""The contract of architectures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.task import Signature
+from wflow_core.symmetry import Element
+from wflow_core.testing.contract import Contract
+from wflow_core.testing.world import seeded
+
+
+class ArchitectureContract(Contract):
+    """The symmetry is one: its action keeps the function, and is that on the graph's nodes."""
+
+    signature = Signature((6,), 3)
+
+    def context(self) -> tuple[Any, ...]:
+        return (self.signature,)
+
+    def architecture(self) -> Architecture:
+        made: Architecture = self.make()
+        return made
+
+    def test_module_fits_the_signature(self) -> None:
+        with torch.no_grad():
+            outputs = self.architecture().build().eval()(self._inputs())
+        assert outputs.shape == (4, self.signature.outputs)
+
+    def test_random_elements_keep_the_function(self) -> None:
+        architecture, (weights, buffers, element) = self.architecture(), self._moved()
+        symmetry, networks = architecture.bound_symmetry, architecture.networks
+        networks.module.double()
+        x = self._inputs().double()
+        before = networks(weights, x, buffers)
+        moved = symmetry.act(weights, element), symmetry.act_buffers(buffers, element)
+        after = networks(moved[0], x, moved[1])
+        assert (after - before).abs().max() <= 1e-9 * (1 + before.abs().max())
+
+    def test_acting_on_weights_is_acting_on_nodes(self) -> None:
+        weights, _, element = self._moved()
+        symmetry = self.architecture().bound_symmetry
+        by_nodes = symmetry.graph.act(symmetry.graph.split(weights), element)
+        for name, piece in symmetry.graph.split(symmetry.act(weights, element)).items():
+            torch.testing.assert_close(piece, by_nodes[name])
+
+    def test_initialisations_are_many_seeded_and_like_the_module(self) -> None:
+        architecture = self.architecture()
+        drawn = architecture.initialize(8, seeded())
+        assert drawn.shape == (8, architecture.bound_symmetry.layout.size)
+        assert torch.equal(drawn, architecture.initialize(8, seeded()))
+        assert not torch.equal(drawn[0], drawn[1])
+
+    def _inputs(self) -> Tensor:
+        return torch.randn(4, *self.signature.inputs, generator=seeded(3))
+
+    def _moved(self) -> tuple[Tensor, Tensor, Element]:
+        symmetry = self.architecture().bound_symmetry
+        options: dict[str, Any] = {"generator": seeded(1), "dtype": torch.float64}
+        weights = torch.randn(3, symmetry.layout.size, **options)
+        buffers = torch.rand(3, symmetry.buffer_layout.size, **options) + 0.5
+        return weights, buffers, symmetry.random(3, seeded(2), torch.float64)

@@ -1,0 +1,64 @@
+"""The contract of canonicalizers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wflow_core.testing.contract import Contract
+from wflow_core.testing.world import seeded, small_network, small_zoo
+from wflow_core.weights import WeightSet
+
+
+class CanonicalizerContract(Contract):
+    """What is preserved is preserved, in float64; runs move as one."""
+
+    def context(self) -> tuple[Any, ...]:
+        return (small_network(),)
+
+    def zoo(self) -> WeightSet:
+        """In float64; 12 runs of two snapshots."""
+        zoo = small_zoo()
+        assert zoo.initial is not None
+        return replace(zoo, weights=zoo.weights.double(), initial=zoo.initial.double())
+
+    def transformed(self) -> tuple[WeightSet, WeightSet]:
+        """The zoo before and after."""
+        component, zoo = self.make(), self.zoo()
+        component.fit(zoo)
+        return zoo, component.transform(zoo)
+
+    def test_what_is_preserved_is(self) -> None:
+        zoo, after = self.transformed()
+        f, g = self._outputs(zoo.weights), self._outputs(after.weights)
+        if self.component.preserves == "function":
+            assert (f - g).abs().max() <= 1e-9 * (1 + f.abs().max())
+        else:
+            assert torch.equal(f.argmax(-1), g.argmax(-1))
+
+    def test_snapshots_and_initialisations_of_a_run_move_as_one(self) -> None:
+        zoo, after = self.transformed()
+        assert zoo.initial is not None
+        assert after.initial is not None
+        component = self.make()
+        component.fit(zoo)
+        last = len(zoo) // 2
+        element = component.element(zoo.weights[last:])
+        symmetry = small_network().bound_symmetry
+        for before, moved in ((zoo.weights, after.weights), (zoo.initial, after.initial)):
+            torch.testing.assert_close(symmetry.act(before[:last], element), moved[:last])
+
+    def test_chunks_do_not_matter(self) -> None:
+        component, zoo = self.make(), self.zoo()
+        component.fit(zoo)
+        whole, cut = component.transform(zoo), component.transform(zoo, chunk=5)
+        torch.testing.assert_close(whole.weights, cut.weights)
+
+    def _outputs(self, weights: Tensor) -> Tensor:
+        networks = small_network().networks
+        networks.module.double()
+        x = torch.randn(9, 4, generator=seeded(4), dtype=torch.float64)
+        return networks(weights, x)

@@ -1,0 +1,32 @@
+"""The contract of couplings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from wflow_core.testing.contract import Contract
+from wflow_core.testing.world import Normal, seeded, small_points, small_space
+
+
+class CouplingContract(Contract):
+    """Pairs end in the zoo, all of which comes up, and repeat under a seed."""
+
+    def context(self) -> tuple[Any, ...]:
+        space = small_space()
+        return space, Normal(space)
+
+    def test_pairs_end_in_the_zoo(self) -> None:
+        zoo = small_points()
+        x0, x1 = self.make().draw(zoo, 400, seeded())
+        assert x0.shape == x1.shape == (400, zoo.x.shape[1])
+        nearest = torch.cdist(x1, zoo.x, compute_mode="donot_use_mm_for_euclid_dist").min(1)
+        assert nearest.values.max() < 1e-6
+        assert len(nearest.indices.unique()) == len(zoo)
+
+    def test_the_seed_decides(self) -> None:
+        zoo, coupling = small_points(), self.make()
+        first, second = coupling.draw(zoo, 9, seeded()), coupling.draw(zoo, 9, seeded())
+        assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+        assert not torch.equal(first[1], coupling.draw(zoo, 9, seeded(1))[1])

@@ -1,0 +1,37 @@
+"""The contract of priors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from wflow_core.errors import UnsupportedError
+from wflow_core.testing.contract import Contract
+from wflow_core.testing.world import seeded, small_network, small_space
+
+
+class PriorContract(Contract):
+    """Samples are points of the space; the density is finite on them, or refused with a reason."""
+
+    def context(self) -> tuple[Any, ...]:
+        return small_space(), small_network()
+
+    def test_samples_are_points_of_the_space(self) -> None:
+        prior, space = self.make(), small_space()
+        x = prior.sample(7, seeded())
+        assert x.shape == (7, space.dim)
+        torch.testing.assert_close(space.manifold.projx(x), x)
+        assert torch.equal(x, prior.sample(7, seeded()))
+        assert not torch.equal(x, prior.sample(7, seeded(1)))
+
+    def test_density_is_finite_or_refused(self) -> None:
+        prior = self.make()
+        x = prior.sample(7, seeded())
+        try:
+            density = prior.log_prob(x)
+        except UnsupportedError as error:
+            assert str(error)
+        else:
+            assert density.shape == (7,)
+            assert density.isfinite().all()

@@ -1,0 +1,123 @@
+"""A small world for contract tests: a task, an architecture with its symmetry, a zoo, a space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.manifold import Manifold
+from wflow_core.interfaces.prior import Prior
+from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_core.objectives import Classification
+from wflow_core.space import REASONS, Points, Space
+from wflow_core.symmetry import Group, Part, Symmetry
+from wflow_core.weights import WeightLayout, WeightSet
+
+
+class SmallTask(Task):
+    """Two classes told apart by the sign of the first of four inputs."""
+
+    objective = Classification()
+
+    @property
+    def signature(self) -> Signature:
+        return Signature((4,), 2)
+
+    def load(self) -> Mapping[str, Split]:
+        x = torch.randn(90, 4, generator=seeded(1))
+        whole = Split(x, (x[:, 0] > 0).long())
+        parts = {"train": slice(0, 60), "val": slice(60, 75), "test": slice(75, 90)}
+        return {name: Split(whole.x[rows], whole.y[rows]) for name, rows in parts.items()}
+
+
+class SmallNetwork(Architecture):
+    """A linear layer of five ReLU units and one of three, then two outputs."""
+
+    def build(self) -> nn.Module:
+        layers = [nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3), nn.ReLU(), nn.Linear(3, 2)]
+        return nn.Sequential(*layers)
+
+    def symmetry(self) -> Symmetry:
+        groups = {
+            "input": Group(4, "anchored"),
+            "h1": Group(5, scaling="positive"),
+            "h2": Group(3, scaling="positive"),
+            "output": Group(2, "anchored"),
+        }
+        parts = (
+            Part("0.weight", ("h1", "input"), power={"h1": 1}, norm=True),
+            Part("0.bias", ("h1",), power={"h1": 1}, norm=True),
+            Part("2.weight", ("h2", "h1"), power={"h2": 1, "h1": -1}, norm=True),
+            Part("2.bias", ("h2",), power={"h2": 1}, norm=True),
+            Part("4.weight", ("output", "h2"), power={"h2": -1}),
+            Part("4.bias", ("output",)),
+        )
+        return Symmetry(groups, parts, WeightLayout.of_parameters(self.module))
+
+
+class Flat(Manifold):
+    """Flat space, of any dimension."""
+
+    def expmap(self, x: Tensor, u: Tensor) -> Tensor:
+        return x + u
+
+    def logmap(self, x: Tensor, y: Tensor) -> Tensor:
+        return y - x
+
+    def projx(self, x: Tensor) -> Tensor:
+        return x
+
+    def proju(self, x: Tensor, u: Tensor) -> Tensor:
+        return u
+
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        return (u * v).sum(-1)
+
+
+class Normal(Prior):
+    """The standard Gaussian."""
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(n, self.space.dim, generator=generator, device=generator.device)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    """A generator on the CPU."""
+    return torch.Generator().manual_seed(seed)
+
+
+def small_task() -> SmallTask:
+    """The small task."""
+    return SmallTask()
+
+
+def small_network() -> SmallNetwork:
+    """The small network, of the small task's signature."""
+    return SmallNetwork(small_task().signature)
+
+
+def small_space() -> Space:
+    """The space of the small network's weights, which offers everything."""
+    symmetry = small_network().bound_symmetry
+    return Space(Flat(symmetry.layout.size, symmetry), symmetry, frozenset(REASONS))
+
+
+def small_zoo(runs: int = 12, snapshots: int = 2) -> WeightSet:
+    """Random networks as snapshots of runs, with their initialisations."""
+    network = small_network()
+    initial = network.initialize(runs, seeded()).repeat(snapshots, 1)
+    n = len(initial)
+    moved = initial + 0.5 * torch.randn(initial.shape, generator=seeded(1))
+    step = torch.arange(snapshots).repeat_interleave(runs)
+    return WeightSet.of(
+        network.module, moved, run=torch.arange(n) % runs, step=step, initial=initial
+    )
+
+
+def small_points() -> Points:
+    """The small zoo as points of the small space."""
+    zoo = small_zoo()
+    return Points(zoo.weights, zoo.run, zoo.initial)
