@@ -174,9 +174,8 @@ def test_a_death_between_renames_leaves_whole_artefacts_only(
 
 
 def test_two_stores_do_not_share_a_folder(store: Store) -> None:
-    with store.locked():
-        with pytest.raises(StoreError, match="another run is working here"):
-            Store(store.folder).locked().__enter__()
+    with store.locked(), pytest.raises(StoreError, match="another run is working here"):
+        Store(store.folder).locked().__enter__()
     with store.locked():
         pass
 

@@ -1,0 +1,1 @@
+"""Built-in canonicalizers, one a file; registered in pyproject.toml like anybody's."""
