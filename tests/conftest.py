@@ -13,6 +13,9 @@ settings.register_profile(
 )
 settings.load_profile("wflow")
 
+# Tensors of tests are small, and threads that wait for each other cost more than they bring.
+torch.set_num_threads(1)
+
 
 @pytest.fixture
 def generator() -> torch.Generator:

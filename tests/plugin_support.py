@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +58,13 @@ def write_spec(folder: Path, text: str = TINY) -> Path:
 
 
 def wflow(*args: object) -> Result:
-    """The command, in this process."""
-    return CliRunner().invoke(main, [str(a) for a in args])
+    """The command, in this process and on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return CliRunner().invoke(main, [str(a) for a in args])
+    finally:
+        torch.set_num_threads(threads)
 
 
 def refused(result: Result) -> str:
@@ -71,7 +78,7 @@ def refused(result: Result) -> str:
 
 def wflow_process(*args: object, path: Path | None = None, **env: str) -> subprocess.Popen[str]:
     """The command, in a process of its own, with a folder of plugins on its path."""
-    paths = [str(path)] * bool(path) + [str(Path(__file__).parent)]
+    paths = [str(path)] * bool(path) + [str(Path(__file__).parent), *sys.path]
     return subprocess.Popen(
         [sys.executable, "-c", "from wflow_core.cli import main; main()", *map(str, args)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | env,
@@ -111,6 +118,22 @@ def own_distribution(folder: Path) -> Path:
             "killer": "plugin_support:Killer",
         },
     )
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Writes beyond ``size`` bytes fail, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file under a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def without_seconds(value: Any) -> Any:

@@ -1,19 +1,21 @@
-"""The example plugin of each page under docs/extending: installed, used in a run, and tried by the
-law of its kind."""
+"""The example plugin of each page under docs/extending: installed, used in a run, tried by the law
+that its page states, and by the contract tests that its page shows."""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from inspect import isabstract
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from docs_laws import LAWS
+from plugin_support import distribution
 
 import wflow_core
 from wflow_core import registry
@@ -38,53 +40,67 @@ hooks: []
 """
 
 
-def blocks(page: str, language: str) -> list[str]:
-    text = (ROOT / "docs" / page).read_text("utf-8")
+def blocks(kind: str, language: str) -> list[str]:
+    text = (ROOT / f"docs/extending/{kind}.md").read_text("utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-@pytest.fixture(params=registry.KINDS)
-def example(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[str, type[Any]]]:
-    """The plugin of a page, installed in a folder on the path: ``(kind, class)``."""
-    kind, page = request.param, f"extending/{request.param}.md"
-    (code,), (entries,) = blocks(page, "python"), blocks(page, "toml")
+def install(kind: str, folder: Path) -> str:
+    """Put the plugin of a page into a folder that is to go on the path; the plugin's name."""
+    code, contract = blocks(kind, "python")
+    (entries,) = blocks(kind, "toml")
     ((group, names),) = tomllib.loads(entries)["project"]["entry-points"].items()
     assert group == registry.KINDS[kind][0]
     ((name, place),) = names.items()
-    file = tmp_path / f"{place.partition(':')[0].replace('.', '/')}.py"
-    file.parent.mkdir()
+    file = folder / f"{place.partition(':')[0].replace('.', '/')}.py"
+    file.parent.mkdir(exist_ok=True)
     file.write_text(code, "utf-8")
-    info = tmp_path / "my_plugin-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-plugin\nVersion: 0.1.0\n")
-    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {place}\n")
+    (folder / f"test_{file.name}").write_text(contract, "utf-8")
+    distribution(folder, f"my-{kind}", **{group.partition(".")[2]: names})
+    return str(name)
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder on the path, and the working folder."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    yield kind, registry.load(kind, name)
-    for module in [m for m in sys.modules if m.partition(".")[0] == file.parent.name]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # work this small is slowed down by more
+    yield tmp_path
+    torch.set_num_threads(threads)
+    for module in [m for m in sys.modules if m.partition(".")[0] == "my_plugin"]:
         del sys.modules[module]
 
 
-def test_example_plugin_is_concrete_runs_and_keeps_its_law(
-    example: tuple[str, type[Any]], tmp_path: Path
-) -> None:
-    kind, cls = example
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_example_plugin_is_concrete_runs_and_keeps_its_law(kind: str, path: Path) -> None:
+    cls = registry.load(kind, install(kind, path))
     assert not isabstract(cls)
     assert cls.__module__.startswith("my_plugin.")
-    (use,) = blocks(f"extending/{kind}.md", "yaml")
+    (use,) = blocks(kind, "yaml")
     if kind == "zoo":
-        _write_some_networks(tmp_path / "my_networks")
+        _write_some_networks(path / "my_networks")
     spec = read_text(SPEC, "base").data | read_text(use, f"{kind}.md").data
     assembly = wflow_core.assemble(wflow_core.spec_from_text(dump(spec)))
-    assert "my-plugin 0.1.0" in assembly.origins.values()
-    metrics = wflow_core.run(assembly, tmp_path / "run")
+    assert f"my-{kind} 1.0" in assembly.origins.values()
+    metrics = wflow_core.run(assembly, path / "run")
     assert metrics["samples"]["accuracy"]["mean"] is not None
-    LAWS[kind](assembly, metrics, tmp_path)
+    LAWS[kind](assembly, metrics, path)
 
 
 def _write_some_networks(folder: Path) -> None:
     architecture = wflow_core.assemble(wflow_core.spec_from_text(SPEC)).architecture
     weights = architecture.initialize(6, torch.Generator().manual_seed(0))
     write_networks(WeightSet.of(architecture.module, weights), folder, separate=True)
+
+
+def test_example_plugins_pass_the_contracts_that_their_pages_show(tmp_path: Path) -> None:
+    for kind in registry.KINDS:
+        install(kind, tmp_path)
+        assert f"({kind.title()}Contract):" in blocks(kind, "python")[1]
+    command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(tmp_path), str(tmp_path)]
+    env = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    tried = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
+    assert tried.returncode == 0, tried.stdout
+    assert int(re.findall(r"(\d+) passed", tried.stdout)[0]) >= 5 * len(registry.KINDS)

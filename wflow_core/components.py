@@ -5,15 +5,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from wflow_core import registry
 from wflow_core.errors import PluginError
 from wflow_core.spec_errors import Path, dotted, validate
 from wflow_core.yaml_source import Source
 
-if TYPE_CHECKING:
-    from wflow_core.spec import Slot
+
+class Slot(BaseModel):
+    """A component by name, with its options beside it; a bare name stands for one without."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    type: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, value: Any) -> Any:
+        return {"type": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
 
 
 @dataclass(frozen=True)

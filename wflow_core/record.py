@@ -26,6 +26,7 @@ DEPENDS = {
     "sample": ("solver", "guidance", "sample"),
     "evaluate": ("metrics",),
 }
+READS_DATA = ("collect", "sample", "evaluate")
 
 
 class Record:
@@ -47,6 +48,7 @@ class Record:
             "options": {name: a.resolved[name] for name in names},
             "plugins": {p: o for p, o in a.origins.items() if p.split(".")[0] in names},
             "inputs": [artefact.sha256 for artefact in inputs],
+            "data": a.task.fingerprint if stage in READS_DATA else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -74,5 +76,6 @@ class Record:
                 "threads": torch.get_num_threads(),
             },
             "plugins": a.origins,
+            "data": a.task.fingerprint,
             "stages": self.stages,
         }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from wflow_core import registry
+from wflow_core.components import Slot
 from wflow_core.errors import PluginError
-from wflow_core.spec import LISTS, Slot, Spec
+from wflow_core.spec import LISTS, Spec
 
 
 def spec_schema() -> dict[str, Any]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 
-from wflow_core.components import Found, find_all
+from wflow_core.components import Found, Slot, find_all
 from wflow_core.errors import SpecError
 from wflow_core.interfaces.component import Options
 from wflow_core.options import SampleOptions, TrainOptions
@@ -19,23 +19,6 @@ from wflow_core.spec_errors import by_place, validate
 from wflow_core.yaml_source import Source, read_file, read_text
 
 LISTS = {"canonicalizers": "canonicalizer", "metrics": "metric", "hooks": "hook"}
-
-
-class Slot(BaseModel):
-    """A component by name, with its options beside it; a bare name stands for one without."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    type: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_name(cls, value: Any) -> Any:
-        return {"type": value} if isinstance(value, str) else value
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
 
 
 class Spec(Options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -74,6 +75,16 @@ class Task(Component):
     def splits(self) -> Mapping[str, Split]:
         """The splits, loaded once."""
         return self.load()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the splits: other data makes another run."""
+        digest = hashlib.sha256()
+        for name, split in self.splits.items():
+            digest.update(f"{name} {tuple(split.x.shape)} {tuple(split.y.shape)}".encode())
+            for tensor in (split.x, split.y):
+                digest.update(tensor.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
 
     def batches(
         self, split: str, batch_size: int, generator: torch.Generator | None = None

@@ -15,6 +15,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "spec": components.spec,
     "components": components.all_kinds,
     "builtins": components.builtins,
+    "missing": components.missing,
     "kinds": interfaces.kinds,
     "interface": interfaces.interface,
     "needs": interfaces.needs,

@@ -74,7 +74,13 @@ def builtins(kind: str) -> str:
     found = names(kind)
     if not found:
         return f"There is no built-in {kind} yet, only the interface for plugins."
-    return f"Built in: {', '.join(f'{{plugin}}`{kind} {name}`' for name in found)}."
+    return f"Built in ({kind}): {', '.join(f'{{plugin}}`{kind} {name}`' for name in found)}."
+
+
+def missing() -> str:
+    """The kinds that have an interface and no built-in component."""
+    found = [f"[{kind}](extending/{kind}.md)" for kind in registry.KINDS if not names(kind)]
+    return f"Without a built-in so far: {', '.join(found) or 'none'}."
 
 
 def _kind(kind: str) -> str:
