@@ -88,7 +88,7 @@ class _Builder:
         space = self._space(architecture, codec, before)
         prior: Prior = self._make("prior", space, architecture)
         space = Space(space.manifold, space.symmetry, space.offers | prior.offers)
-        rest = ["prior", "coupling", "velocity", "solver", "guidance"]
+        rest = ["manifold", "prior", "coupling", "velocity", "solver", "guidance"]
         self._check([(name,) for name in rest], space.offers)
         # Metrics are of networks, whose symmetry a codec leaves as it is.
         self._check(self._paths("metrics"), before | space.offers)

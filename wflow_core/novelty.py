@@ -1,7 +1,7 @@
 """How far networks lie from the zoo and from each other, after aligning.
 
-All distances are Euclidean over weights, the smaller of a pair over permutations as weight
-matching finds them. Shapes: S samples, N zoo networks, P weights, K candidates.
+All distances are Euclidean over weights, the smaller of a pair over the permutations that weight
+matching finds and the order that units come in. Shapes: S samples, N zoo networks, P weights, K candidates.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ QUERIES = 256
 class Distances:
     """Distances to one zoo, whose alignment is done once.
 
-    The nearest zoo network is sought in two steps: after aligning all to one reference, then, for
-    the closest few, by matching the pair itself, so that a permuted copy is found as a copy.
+    The nearest zoo network is sought in two steps: first as they come and after aligning all to
+    one reference, then, for the closest few, by matching the pair itself, so that a permuted copy
+    is found as a copy.
     """
 
     def __init__(self, symmetry: Symmetry, zoo: WeightSet, seed: int = 0):
@@ -42,15 +43,18 @@ class Distances:
         Args:
             run: ``[S]`` training run of each, whose own networks are left out.
         """
-        aligned = align(self.symmetry, weights[:QUERIES], self.reference)
-        rough = torch.cdist(aligned, self.aligned)
+        weights = weights[:QUERIES]
+        rough = torch.minimum(
+            torch.cdist(align(self.symmetry, weights, self.reference), self.aligned),
+            torch.cdist(weights, self.zoo.weights),
+        )
         if run is not None:
             own = run[:QUERIES].unsqueeze(1) == self.zoo.run.unsqueeze(0)
             rough = rough.masked_fill(own, torch.inf)
         count = min(CANDIDATES, rough.shape[1])
         first, index = rough.topk(count, largest=False)
         chosen = self.zoo.weights[index]
-        pairs = self._pairs(aligned.repeat_interleave(count, 0), chosen.flatten(0, 1))
+        pairs = self._pairs(weights.repeat_interleave(count, 0), chosen.flatten(0, 1))
         # A candidate at infinity is one's own run, let in because there was no other.
         exact = pairs.reshape(first.shape).masked_fill(first.isinf(), torch.inf)
         return torch.minimum(exact, first).amin(1)
@@ -70,8 +74,9 @@ class Distances:
         return self._pairs(weights[index[0]], weights[index[1]]).mean()
 
     def _pairs(self, first: Tensor, second: Tensor) -> Tensor:
-        """``[B, P]`` each ``-> [B]`` distance after matching the first to the second."""
-        return (align(self.symmetry, first, second) - second).norm(dim=1)
+        """``[B, P]`` each ``-> [B]``: the distance as they come, or matched where that is less."""
+        matched = (align(self.symmetry, first, second) - second).norm(dim=1)
+        return torch.minimum(matched, (first - second).norm(dim=1))
 
     def _generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self.seed)

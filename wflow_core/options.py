@@ -41,29 +41,33 @@ class FlowOptions(Options):
         "velocity", description="what the loss compares: the velocity, or the end x1 it leads to"
     )
     path_noise: float = Field(0.0, ge=0, description="standard deviation around the geodesic")
-    time: TimeLaw = UniformTimes()
+    time: TimeLaw = Field(UniformTimes(), description="law of the training times")
 
 
 class TrainOptions(FlowOptions):
     """How the flow is trained."""
 
-    iterations: int = Field(2000, ge=1)
-    batch_size: int = Field(64, ge=1)
-    lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
+    iterations: int = Field(2000, ge=1, description="optimizer steps")
+    batch_size: int = Field(64, ge=1, description="pairs an iteration")
+    lr: float = Field(1e-3, gt=0, description="highest learning rate, of AdamW")
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
     warmup: int = Field(100, ge=0, description="iterations of linear warm-up")
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant"] = Field(
+        "cosine", description="of the learning rate after the warm-up"
+    )
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged network")
     held_out: float = Field(0.05, ge=0, lt=1, description="fraction of training runs held out")
     evaluate_every: int = Field(
         100, ge=1, description="iterations between held-out losses, and between checkpoints"
     )
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the network while it trains; bfloat16 by autocast"
+    )
 
 
 class SampleOptions(Options):
     """How many networks a run leaves."""
 
-    networks: int = Field(128, ge=2)
+    networks: int = Field(128, ge=2, description="networks sampled")
     batch_size: int = Field(256, ge=1, description="networks integrated at once")

@@ -25,7 +25,7 @@ class Spec(Options):
     """What a run is made of."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the run folder")
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(0, ge=0, lt=2**63, description="decides every draw of the run")
     task: Slot
     architecture: Slot
     zoo: Slot
@@ -52,13 +52,13 @@ class SpecFile:
     found: Mapping[Keys, Found]
 
 
-def load_spec(path: Path, overrides: Sequence[str] = ()) -> SpecFile:
+def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SpecFile:
     """Read and validate a spec; ``overrides`` are ``a.b=1``.
 
     Raises:
         SpecError: with every problem, each at its place.
     """
-    return parse(read_file(path), overrides)
+    return parse(read_file(Path(path)), overrides)
 
 
 def spec_from_text(text: str, name: str = "spec", overrides: Sequence[str] = ()) -> SpecFile:

@@ -35,7 +35,9 @@ class Mlp(Architecture):
         hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
             (16, 16), description="width of each hidden layer"
         )
-        activation: Literal["relu", "tanh", "gelu", "sigmoid"] = "relu"
+        activation: Literal["relu", "tanh", "gelu", "sigmoid"] = Field(
+            "relu", description="between the layers"
+        )
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ class Gaussian(Prior):
     """N(mean, std^2 I)."""
 
     class Config(Options):
-        mean: float = 0.0
+        mean: float = Field(0.0, description="mean of every coordinate")
         std: float = Field(1.0, gt=0, description="standard deviation, not variance")
 
     needs = frozenset({"euclidean"})

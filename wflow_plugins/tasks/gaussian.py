@@ -17,8 +17,8 @@ class GaussianToy(Task):
     """
 
     class Config(Options):
-        inputs: int = Field(30, ge=1)
-        outputs: int = Field(2, ge=1)
+        inputs: int = Field(30, ge=1, description="inputs of a network")
+        outputs: int = Field(2, ge=1, description="outputs of a network")
 
     offers = frozenset()
 

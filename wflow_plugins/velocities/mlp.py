@@ -24,8 +24,8 @@ class MlpVelocity(Velocity):
     """
 
     class Config(Options):
-        width: int = Field(512, ge=1)
-        layers: int = Field(3, ge=1)
+        width: int = Field(512, ge=1, description="width of the hidden layers")
+        layers: int = Field(3, ge=1, description="residual layers")
         time_width: int = Field(64, ge=1, description="width of the time embedding")
 
     def __init__(self, space: Space, **options: Any):

@@ -24,14 +24,14 @@ class NeuronTransformer(Velocity):
 
     A unit is a token. Its weights to anchored groups (inputs, classes) are its features, through
     a plain linear map; only weights between two free groups are edges. Time enters by adaptive
-    normalisation; the output starts at zero. Design 5; compare DiT (arXiv 2212.09748) for the
+    normalisation; the output starts at zero. Compare DiT (arXiv 2212.09748) for the
     normalisation and Diao & Loynd 2023 (arXiv 2210.05062) for attention with edges.
     """
 
     class Config(Options):
-        width: int = Field(64, ge=1)
-        layers: int = Field(4, ge=1)
-        heads: int = Field(4, ge=1)
+        width: int = Field(64, ge=1, description="width of a token")
+        layers: int = Field(4, ge=1, description="attention layers")
+        heads: int = Field(4, ge=1, description="attention heads; divide the width")
         edge_width: int = Field(16, ge=1, description="width of the state of an edge")
 
         @model_validator(mode="after")

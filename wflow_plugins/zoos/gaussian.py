@@ -14,9 +14,9 @@ class GaussianZoo(ZooSource):
     """Weights from N(mean, std^2 I), for checking a flow against what is known."""
 
     class Config(Options):
-        networks: int = Field(4096, ge=2)
-        mean: float = 1.0
-        std: float = Field(1.0, gt=0)
+        networks: int = Field(4096, ge=2, description="networks drawn")
+        mean: float = Field(1.0, description="mean of every weight")
+        std: float = Field(1.0, gt=0, description="standard deviation, not variance")
 
     offers = frozenset({"retraining"})
 

@@ -23,9 +23,9 @@ from wflow_core.weights import WeightSet
 class Optimizer(Options):
     """One optimizer for all networks; elementwise, so that networks never mix."""
 
-    type: Literal["sgd", "adam", "adamw"] = "adam"
-    lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
+    type: Literal["sgd", "adam", "adamw"] = Field("adam", description="torch.optim's of that name")
+    lr: float = Field(1e-3, gt=0, description="learning rate")
+    weight_decay: float = Field(0.0, ge=0, description="as torch.optim defines it")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd; adam has its own")
 
     def build(self, parameters: list[Tensor]) -> torch.optim.Optimizer:
@@ -48,13 +48,13 @@ class Train(ZooSource):
 
     class Config(Options):
         networks: int = Field(1000, ge=1, description="training runs")
-        epochs: int = Field(30, ge=1)
-        batch_size: int = Field(32, ge=1)
-        optimizer: Optimizer = Optimizer()
+        epochs: int = Field(30, ge=1, description="passes over the training split")
+        batch_size: int = Field(32, ge=1, description="rows of a batch")
+        optimizer: Optimizer = Field(Optimizer(), description="what trains the networks")
         shared_batches: bool = Field(
             True, description="all networks see the batches in one order, which is faster"
         )
-        snapshots: Snapshots = Snapshots()
+        snapshots: Snapshots = Field(Snapshots(), description="which networks are kept")
 
     needs = frozenset({"data", "initializer"})
     offers = frozenset({"initialisations", "retraining"})
