@@ -1,7 +1,8 @@
 """How far networks lie from the zoo and from each other, after aligning.
 
 All distances are Euclidean over weights, the smaller of a pair over the permutations that weight
-matching finds and the order that units come in. Shapes: S samples, N zoo networks, P weights, K candidates.
+matching finds and the order that units come in. Shapes: S samples, N zoo networks, P weights,
+K candidates.
 """
 
 from __future__ import annotations
