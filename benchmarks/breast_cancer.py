@@ -12,11 +12,16 @@ import argparse
 import json
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 import wflow_core
+from wflow_core.evaluation import measure
+from wflow_core.interfaces.component import silent
+from wflow_core.seeds import stage_generator
+from wflow_core.stages import draw_networks
 
 SPEC = Path(__file__).parents[1] / "examples" / "breast_cancer.yaml"
 ALIGNED = "canonicalizers=[weight_matching]"
@@ -55,6 +60,17 @@ def summary(metrics: dict) -> dict:
     }
 
 
+def single_step(folder: Path) -> dict:
+    """Scores of as many networks from one Euler step, which only straight flows survive."""
+    trained = wflow_core.load(folder)
+    a = trained.assembly
+    jumping = replace(a, solver=type(a.solver)(steps=1))
+    generator = stage_generator(a.spec.seed, "single step", torch.device("cpu"))
+    networks = draw_networks(jumping, a.spec.sample.networks, generator, silent)
+    found = measure(a.metrics, networks, trained.zoo)
+    return {k: found[k]["mean"] for k in ("accuracy", "loss")}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
@@ -72,7 +88,8 @@ def main() -> None:
         for seed in range(seeds):
             assembly = wflow_core.assemble(wflow_core.load_spec(SPEC, [*changes, f"seed={seed}"]))
             folder = options.runs / f"{name.replace(', ', '-').replace(' ', '_')}-{seed}"
-            found = summary(wflow_core.run(assembly, folder))
+            metrics = wflow_core.run(assembly, folder)
+            found = summary(metrics) | {"single_step": single_step(folder)}
             results["runs"].setdefault(name, {})[str(seed)] = found
             print(
                 name, seed, json.dumps(found["samples"]), json.dumps(found["novelty"]), flush=True
