@@ -44,6 +44,15 @@ metrics: [task_score, model_average, novelty]
 """
 
 
+# A process that was started in the background may have been told to ignore interrupts.
+RUN = """
+import signal
+from wflow_core.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
+
+
 def tiny(**lines: str | None) -> str:
     """The spec with the lines of some keys replaced, left out (None) or added."""
     old = dict(line.split(": ", 1) for line in TINY.splitlines())
@@ -80,7 +89,7 @@ def wflow_process(*args: object, path: Path | None = None, **env: str) -> subpro
     """The command, in a process of its own, with a folder of plugins on its path."""
     paths = [str(path)] * bool(path) + [str(Path(__file__).parent), *sys.path]
     return subprocess.Popen(
-        [sys.executable, "-c", "from wflow_core.cli import main; main()", *map(str, args)],
+        [sys.executable, "-c", RUN, *map(str, args)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)} | env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

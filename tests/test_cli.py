@@ -12,19 +12,20 @@ from typing import Any
 
 import pytest
 import torch
+from click.testing import CliRunner
 from jsonschema import Draft202012Validator
-from plugin_support import TINY, refused, results, tiny, wflow, wflow_process, write_spec
+from plugin_support import RUN, TINY, refused, results, tiny, wflow, wflow_process, write_spec
 from ruamel.yaml import YAML
 
 from wflow_core import devices, registry
 from wflow_core.assembly import assemble
+from wflow_core.cli import main
 from wflow_core.errors import WflowError
 from wflow_core.spec import spec_from_text
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 HEAVY = ["torch", "torch_geometric", "geoopt", "scipy", "sklearn", "numpy", "wflow_plugins"]
-RUN = "from wflow_core.cli import main; main()"
 WATCH = """
 import sys
 from wflow_core.cli import main
@@ -283,13 +284,33 @@ def test_splits_that_cannot_be(tmp_path: Path, line: str) -> None:
     assert " cannot split " in message
 
 
-@pytest.mark.parametrize("networks", [2, 3, 20])
+@pytest.mark.parametrize("networks", [1, 2, 20])
 def test_few_networks(tmp_path: Path, networks: int) -> None:
-    """Where a single run is held out, it has no spread."""
+    """A single run, held out or the whole zoo, has no spread."""
     zoo = f"{{type: train, networks: {networks}, epochs: 1}}"
-    spec = write_spec(tmp_path, tiny(zoo=zoo, sample="{networks: 2}"))
-    result = wflow("run", spec, "--out", tmp_path / "out")
+    metrics = "[task_score, model_average, moments, novelty]"
+    spec = write_spec(tmp_path, tiny(zoo=zoo, sample="{networks: 2}", metrics=metrics))
+    result = wflow("run", spec, "--out", tmp_path / "out", "--json")
     assert result.exit_code == 0, result.output
+    for ratio in json.loads(result.stdout)["novelty"].values():
+        assert ratio is None if networks == 1 else ratio > 0
+
+
+def test_networks_that_are_all_the_same_have_no_novelty(tmp_path: Path) -> None:
+    lines = {"zoo": "{type: gaussian, networks: 9, std: 1e-30}", "prior": "gaussian"}
+    spec = write_spec(tmp_path, tiny(**lines, coupling="independent", metrics="[novelty]"))
+    result = wflow("run", spec, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["novelty"] == {"nearest_ratio": None, "spread_ratio": None}
+
+
+def test_a_table_in_plain_ascii(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, tiny(metrics="[task_score]"))
+    shown = CliRunner(charset="ascii").invoke(
+        main, ["run", str(spec), "--out", str(tmp_path / "o")]
+    )
+    assert shown.exit_code == 0, shown.exception
+    assert " +-0." in shown.stdout
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,7 @@ def test_a_flow_of_another_spec_is_not_taken_for_this_one(tmp_path: Path) -> Non
     assert wflow("run", write_spec(tmp_path), "--out", out).exit_code == 0
     other = write_spec(tmp_path, tiny(train="{lr: 1e30, iterations: 30, evaluate_every: 10}"))
     refused(wflow("run", other, "--out", out, "--overwrite"))
+    assert not (out / "metrics.json").exists()
     message = refused(wflow("sample", out, "--out", tmp_path / "more"))
     assert message == (
         f"wflow: {out / 'flow'}: not of a finished stage 'train'; "

@@ -22,6 +22,7 @@ from plugin_support import (
 )
 
 from wflow_core.record import DEPENDS
+from wflow_core.store import Store
 
 STAGES = ["collect", "train", "sample", "evaluate"]
 # Snapshots, so that runs of training are longer than one network.
@@ -181,6 +182,19 @@ def test_what_changes_decides_what_is_made_again(
     assert reused(out) == {stage: stage not in again for stage in STAGES}
 
 
+def test_other_content_under_the_same_key_is_followed(tmp_path: Path, undisturbed: Path) -> None:
+    """As where the zoo was deleted, and made again by another machine."""
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed, out)
+    store = Store(out)
+    zoo, key = store.load("zoo"), store.key("zoo")
+    assert key is not None
+    store.save("zoo", key, zoo.tensors | {"weights": 1.01 * zoo.tensors["weights"]}, zoo.data)
+    spec = write_spec(tmp_path, tiny(zoo=ZOO, hooks="[log]"))
+    assert wflow("run", spec, "--out", out).exit_code == 0
+    assert reused(out) == {stage: stage == "collect" for stage in STAGES}
+
+
 def test_equal_weights_of_another_architecture_are_measured_anew(tmp_path: Path) -> None:
     """A Gaussian zoo is the same for both activations, its work is not."""
     found = []
@@ -188,7 +202,9 @@ def test_equal_weights_of_another_architecture_are_measured_anew(tmp_path: Path)
         architecture = f"{{type: mlp, hidden: [4], activation: {activation}}}"
         lines = {"zoo": "{type: gaussian, networks: 24}", "coupling": "independent"}
         spec = write_spec(tmp_path, tiny(**lines, prior="gaussian", architecture=architecture))
-        assert wflow("run", spec, "--out", tmp_path / "out", "--overwrite").exit_code == 0
+        result = wflow("run", spec, "--out", tmp_path / "out", "--overwrite")
+        assert result.exit_code == 0
+        assert "found finished" not in result.stderr
         found.append(results(tmp_path / "out")[1])
     assert found[0]["zoo"]["loss"] != found[1]["zoo"]["loss"]
 

@@ -279,6 +279,12 @@ def test_wrong_overrides(case: str) -> None:
     assert problems(TINY, override) == [said]
 
 
+def test_an_override_is_what_is_wrong_though_the_file_was_too() -> None:
+    for key, said in (("nets", "unknown option zoo.nets"), ("networks", "zoo.networks: input")):
+        [line] = problems(tiny(zoo=f"{{type: train, {key}: x}}"), f"zoo={{type: train, {key}: x}}")
+        assert line.startswith(f"--set zoo: {said}")
+
+
 def test_an_override_of_too_many_levels() -> None:
     [line] = problems(TINY, "a" + ".a" * 3000 + "=1")
     assert line.endswith("must look like zoo.networks=100")

@@ -34,6 +34,8 @@ def populations(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def print_table(metrics: dict[str, Any], console: Console | None = None) -> None:
     """Print a row for each population; columns that nothing was measured for are left out."""
     rows = populations(metrics)
+    console = console or Console(width=None if Console().is_terminal else 120)
+    sign = "±" if console.encoding.startswith("utf") else "+-"
     shown = [
         c for c, path in COLUMNS.items() if any(_at(r, path) is not None for r in rows.values())
     ]
@@ -42,9 +44,9 @@ def print_table(metrics: dict[str, Any], console: Console | None = None) -> None
     for column in shown:
         table.add_column(column, justify="right")
     for name, row in rows.items():
-        cells = [_cell(_at(row, COLUMNS[column])) for column in shown]
+        cells = [_cell(_at(row, COLUMNS[column]), sign) for column in shown]
         table.add_row(name, *cells, style="bold" if name == "samples" else "")
-    (console or Console(width=None if Console().is_terminal else 120)).print(table)
+    console.print(table)
 
 
 def _at(row: Any, path: tuple[str, ...]) -> Any:
@@ -53,9 +55,9 @@ def _at(row: Any, path: tuple[str, ...]) -> Any:
     return row
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, sign: str) -> str:
     if isinstance(value, dict):
         if value.get("mean") is None:
             return "-"
-        return f"{value['mean']:.4f} ±{value['std'] or 0:.4f}"
+        return f"{value['mean']:.4f} {sign}{value['std'] or 0:.4f}"
     return "" if value is None else f"{value:.4f}" if value < 1000 else f"{value:.0f}"

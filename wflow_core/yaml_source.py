@@ -69,6 +69,7 @@ class Source:
         target[key] = value.data
         path: Keys = tuple(int(k) if k.isdecimal() else k for k in keys)
         self.places = {p: at for p, at in self.places.items() if p[: len(path)] != path}
+        self.keys = {p: at for p, at in self.keys.items() if p[: len(path)] != path}
         self.places |= {(*path, *p): f"--set {dotted}" for p in {(), *value.places}}
 
     @staticmethod

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from wflow_core.interfaces.metric import Metric, Numbers
 from wflow_core.weights import WeightSet
 
@@ -11,4 +13,5 @@ class Moments(Metric):
 
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
         w = samples.weights
-        return {"weights": {"mean": w.mean().item(), "std": w.std(0).mean().item()}}
+        std = w.std(0).mean().item() if len(w) > 1 else math.nan
+        return {"weights": {"mean": w.mean().item(), "std": std}}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
+from torch import Tensor
+
 from wflow_core.interfaces.metric import Metric, Numbers
 from wflow_core.novelty import Distances
 from wflow_core.weights import WeightSet
@@ -25,8 +29,8 @@ class Novelty(Metric):
         distances, nearest, spread = self._zoo(zoo, len(samples))
         return {
             "novelty": {
-                "nearest_ratio": distances.nearest(samples.weights).mean().item() / nearest,
-                "spread_ratio": distances.spread(samples.weights).item() / spread,
+                "nearest_ratio": _ratio(distances.nearest(samples.weights), nearest),
+                "spread_ratio": _ratio(distances.spread(samples.weights), spread),
             }
         }
 
@@ -34,7 +38,14 @@ class Novelty(Metric):
         """The zoo's own figures, which every population is compared with."""
         if self._known is None or self._known[0] is not zoo:
             distances = Distances(self.architecture.bound_symmetry, zoo)
-            nearest = distances.zoo_nearest(n).mean().item()
-            spread = distances.spread(zoo.weights, zoo.run).item()
+            nearest = spread = math.nan  # of one training run alone
+            if len(zoo.run.unique()) > 1:
+                nearest = distances.zoo_nearest(n).mean().item()
+                spread = distances.spread(zoo.weights, zoo.run).item()
             self._known = (zoo, distances, nearest, spread)
         return self._known[1:]
+
+
+def _ratio(distance: Tensor, of_zoo: float) -> float:
+    """NaN, in ``metrics.json`` null, where the networks of the zoo are all the same."""
+    return distance.mean().item() / of_zoo if of_zoo else math.nan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from wflow_core.interfaces.metric import Metric, Numbers
 from wflow_core.weights import WeightSet
 
@@ -17,6 +19,7 @@ class TaskScore(Metric):
         test = self.task.splits["test"].to(samples.weights.device)
         outputs = self.architecture.networks(samples.weights, test.x, samples.buffers)
         return {
-            name: {"mean": of.mean().item(), "std": of.std().item()}
+            # One network alone has no spread: NaN, in `metrics.json` null.
+            name: {"mean": of.mean().item(), "std": of.std().item() if len(of) > 1 else math.nan}
             for name, of in objective.score(outputs, test.y).items()
         }
