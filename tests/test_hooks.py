@@ -17,7 +17,7 @@ from plugin_support import (
 from rich.console import Console
 
 from wflow_core import stages
-from wflow_core.errors import HookError
+from wflow_core.errors import DataError, HookError
 from wflow_core.hooks import Hook, Hooks, hookimpl
 from wflow_plugins.hooks.log import JsonLog
 from wflow_plugins.hooks.progress import ProgressBars
@@ -125,6 +125,16 @@ def test_hooks_hear_of_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert result.stderr == "wflow: interrupted; the same command goes on from here\n"
     assert moments()[-1] == ("run_failed", "KeyboardInterrupt")
     assert log_lines(tmp_path / "out")[-1]["error"] == "KeyboardInterrupt: "
+
+
+def test_a_hook_is_named_whatever_it_raises() -> None:
+    class Refuses(Hook):
+        @hookimpl
+        def wflow_stage_start(self) -> None:
+            raise DataError("the table is gone")
+
+    with pytest.raises(HookError, match="hook 'x' raised in wflow_stage_start: DataError: the tab"):
+        Hooks([("x", Refuses())]).stage_start(stage="train")
 
 
 class Typo(Hook):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pluggy
 
-from wflow_core.errors import HookError, WflowError
+from wflow_core.errors import HookError
 from wflow_core.interfaces.component import Component
 from wflow_core.registry import suggest
 
@@ -102,8 +102,6 @@ def _named(name: str, moment: str, method: Callable[..., Any]) -> Callable[..., 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return method(*args, **kwargs)
-        except WflowError:
-            raise
         except Exception as error:
             raise HookError(
                 f"hook {name!r} raised in {moment}: {type(error).__name__}: {error}; "
