@@ -46,6 +46,7 @@ def test_networks_in_one_file(run: Path, tmp_path: Path) -> None:
     assert manifest["networks"] == 5
     assert {n: t["shape"] for n, t in manifest["files"]["weights.safetensors"].items()} == shapes
     assert sorted(p.name for p in out.iterdir()) == ["manifest.json", "weights.safetensors"]
+    assert len({p.stat().st_mode for p in out.iterdir()}) == 1
 
 
 def test_one_seed_gives_the_same_bytes_and_another_does_not(run: Path, tmp_path: Path) -> None:

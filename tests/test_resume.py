@@ -129,9 +129,9 @@ def dying(at: int, calls: Iterator[int], real: Callable[..., Any]) -> Callable[.
 def test_death_at_any_write(
     tmp_path: Path, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At every rename of a run, and at every eleventh sync."""
+    """At every rename of a run, and at some syncs."""
     spec, wanted = write_spec(tmp_path, tiny(zoo=ZOO, hooks="[]")), results(undisturbed)
-    for function, every in (("replace", 1), ("fsync", 11)):
+    for function, every in (("replace", 1), ("fsync", 17)):
         for at in range(0, 1000, every):
             out, calls, died = tmp_path / f"{function}-{at}", iter(range(10_000)), False
             with monkeypatch.context() as patch:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from wflow_core import store as store_module
 from wflow_core.errors import StoreError
-from wflow_core.store import Store
+from wflow_core.store import TENSORS, Store
 
 HOLD = """
 import sys
@@ -75,6 +75,12 @@ def test_tensors_that_share_memory_or_are_views(store: Store) -> None:
     store.save("a", "key", views, {})
     assert all(torch.equal(t, views[n]) for n, t in store.load("a").tensors.items())
     assert torch.equal(base, torch.arange(6.0))
+
+
+def test_who_may_read_the_manifest_may_read_the_tensors(store: Store) -> None:
+    store.save("a", "key", some(), {})
+    manifest, tensors = (store.folder / "a" / n for n in ("manifest.json", TENSORS))
+    assert tensors.stat().st_mode == manifest.stat().st_mode
 
 
 def test_what_is_not_there(store: Store) -> None:

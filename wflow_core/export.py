@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 from safetensors.torch import save_file
@@ -43,6 +44,8 @@ def write_networks(networks: WeightSet, folder: Path, separate: bool = False) ->
             },
         }
         (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        for name in files:  # safetensors writes for the user alone
+            shutil.copymode(fresh / "manifest.json", fresh / name)
         os.replace(fresh, folder)
 
 

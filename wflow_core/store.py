@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,6 +91,8 @@ class Store:
             manifest = {"format": FORMAT, "key": key, "sha256": digest, "seconds": seconds}
             manifest |= {"tensors": shapes, "data": data}
             write_synced(fresh / MANIFEST, to_json(manifest))
+            # Safetensors writes for the user alone.
+            shutil.copymode(fresh / MANIFEST, fresh / TENSORS)
             sync(fresh / TENSORS)
             sync(fresh)
             self._replace(place, fresh)
