@@ -66,7 +66,7 @@ def single_step(folder: Path) -> dict:
     a = trained.assembly
     jumping = replace(a, solver=type(a.solver)(steps=1))
     generator = stage_generator(a.spec.seed, "single step", torch.device("cpu"))
-    networks = draw_networks(jumping, a.spec.sample.networks, generator, silent)
+    networks = draw_networks(jumping, trained.velocity, a.spec.sample.networks, generator, silent)
     found = measure(a.metrics, networks, trained.zoo)
     return {k: found[k]["mean"] for k in ("accuracy", "loss")}
 

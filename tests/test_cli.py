@@ -358,7 +358,8 @@ def test_bars_on_a_terminal(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, tiny(metrics="[]"))
     parent, child = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, "run", spec, "--out", tmp_path / "out", "--json", "--threads", "1"],
+        [sys.executable, "-c", RUN, "run", spec, "--out", tmp_path / "out", "--json",
+         "--threads", "1"],
         stdout=subprocess.PIPE, stderr=child, text=True,
         env=os.environ | {"TERM": "xterm"},
     )  # fmt: skip

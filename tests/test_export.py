@@ -76,8 +76,8 @@ def test_samples_of_the_run_itself(run: Path) -> None:
     flow = wflow_core.load(run)
     assert torch.equal(flow.samples.weights, tensors(run, "samples")["weights"])
     assert torch.equal(flow.zoo.weights, tensors(run, "zoo")["weights"])
-    # The run's own samples are those of its own seed.
-    assert torch.equal(flow.sample(8, seed=0).weights, flow.samples.weights)
+    # Further samples are others, whatever the seed.
+    assert torch.cdist(flow.sample(8, seed=0).weights, flow.samples.weights).min() > 1e-3
 
 
 def test_samples_come_from_the_flow_and_not_from_the_prior_alone(run: Path) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
+import wflow_core
 from wflow_core.errors import DataError
 from wflow_core.flow import Flow
 from wflow_core.options import TrainOptions
@@ -110,3 +113,37 @@ def test_gaussian_prior_has_its_density(generator: torch.Generator) -> None:
     x = prior.sample(5, generator)
     known = torch.distributions.Normal(1.0, 0.3).log_prob(x).sum(-1)
     torch.testing.assert_close(prior.log_prob(x), known)
+
+
+SMALL = [
+    *("zoo.networks=20", "zoo.epochs=1", "train.iterations=4", "velocity.layers=1", "hooks=[]"),
+    *("velocity.width=16", "solver.steps=2", "sample.networks=4", "metrics=[task_score]"),
+]
+EXAMPLE = Path(__file__).parents[1] / "examples" / "breast_cancer.yaml"
+
+
+def test_an_assembly_may_run_twice_and_further_samples_are_others(tmp_path: Path) -> None:
+    assembly = wflow_core.assemble(wflow_core.load_spec(EXAMPLE, SMALL))
+    for name in ("a", "b"):
+        wflow_core.run(assembly, tmp_path / name)
+    first, second = wflow_core.load(tmp_path / "a"), wflow_core.load(str(tmp_path / "b"))
+    assert torch.equal(first.samples.weights, second.samples.weights)
+    more = first.sample(4, seed=0).weights
+    assert torch.cdist(more, first.samples.weights).min() > 0.1
+    assert torch.equal(more, second.sample(4, seed=0).weights)
+    with pytest.raises(DataError, match="at least one"):
+        first.sample(0)
+    with pytest.raises(DataError, match="empty"):
+        first.predict(torch.zeros(1, 30), first.samples[:0])
+
+
+def test_a_broken_zoo_is_named_before_it_is_learned_from(tmp_path: Path) -> None:
+    changes = [*SMALL, "zoo.optimizer={type: sgd, lr: 1e30}"]
+    assembly = wflow_core.assemble(wflow_core.load_spec(EXAMPLE, changes))
+    with pytest.raises(DataError, match="20 of 20 networks of the zoo"):
+        wflow_core.run(assembly, tmp_path / "run")
+
+
+def test_numbers_that_no_machine_holds_are_refused() -> None:
+    with pytest.raises(ValueError, match="iterations is too large"):
+        TrainOptions(iterations=10**20)

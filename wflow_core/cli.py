@@ -90,7 +90,7 @@ def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(assembled.resolved, indent=2))
         return
     symmetry = assembled.architecture.bound_symmetry
-    click.echo(f"{spec}: right; {symmetry.layout.size} weights in {len(symmetry.groups)} groups")
+    click.echo(f"{spec}: right; {symmetry.layout.size} weights; its groups as declared:")
     click.echo(symmetry.describe())
 
 

@@ -57,7 +57,12 @@ class TrainOptions(FlowOptions):
     )
     clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     ema: float = Field(0.999, ge=0, lt=1, description="decay of the averaged network")
-    held_out: float = Field(0.05, ge=0, lt=1, description="fraction of training runs held out")
+    held_out: float = Field(
+        0.05,
+        ge=0,
+        lt=1,
+        description="fraction of training runs held out; 0 measures on what is trained on",
+    )
     evaluate_every: int = Field(
         100, ge=1, description="iterations between held-out losses, and between checkpoints"
     )

@@ -5,6 +5,7 @@ Stages know components and tensors; where things lie, and what is skipped, is th
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,12 @@ from torch import Tensor
 
 from wflow_core.artefacts import Content, weight_set, weight_set_content
 from wflow_core.assembly import Assembly
+from wflow_core.errors import DataError
 from wflow_core.evaluation import evaluate as evaluate_networks
 from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.component import Report
 from wflow_core.interfaces.metric import Numbers
+from wflow_core.interfaces.velocity import Velocity
 from wflow_core.sampling import draw_points
 from wflow_core.space import Points
 from wflow_core.store import Artefact, Store
@@ -68,8 +71,15 @@ class Work:
 
 
 def collect(work: Work) -> Content:
-    """The zoo, from its source."""
-    return weight_set_content(work.assembly.zoo.collect(work.generator, work.report))
+    """The zoo, from its source; every network of it finite."""
+    zoo = work.assembly.zoo.collect(work.generator, work.report)
+    broken = int((~zoo.weights.isfinite().all(1)).sum())
+    if broken:
+        raise DataError(
+            f"{broken} of {len(zoo)} networks of the zoo have weights that are not finite; lower "
+            "the learning rate that the zoo is trained with, or leave those networks out"
+        )
+    return weight_set_content(zoo)
 
 
 def canonicalize(work: Work) -> Content:
@@ -93,7 +103,8 @@ def encode(work: Work) -> Content:
 def train(work: Work) -> Content:
     """The best averaged weights of the velocity, and the history of its training."""
     a = work.assembly
-    velocity, zoo = a.velocity.to(work.device), points_of(work.zoo(), a.codec)
+    # A copy, so that the assembly's stays untrained and may make another run.
+    velocity, zoo = copy.deepcopy(a.velocity).to(work.device), points_of(work.zoo(), a.codec)
     trainer = Trainer(a.flow, velocity, a.coupling, zoo, a.spec.train, work.generator)
     if work.checkpoint.found:
         trainer.load_state(work.checkpoint.found.tensors, work.checkpoint.found.data)
@@ -103,9 +114,11 @@ def train(work: Work) -> Content:
 
 def sample(work: Work) -> Content:
     """Networks from the trained flow; the last input."""
-    work.assembly.velocity.load_state_dict(work.inputs[-1].tensors)
+    velocity = trained_velocity(work.assembly, work.inputs[-1])
     n = work.assembly.spec.sample.networks
-    return weight_set_content(draw_networks(work.assembly, n, work.generator, work.report))
+    return weight_set_content(
+        draw_networks(work.assembly, velocity, n, work.generator, work.report)
+    )
 
 
 def evaluate(work: Work) -> Numbers:
@@ -117,12 +130,18 @@ def evaluate(work: Work) -> Numbers:
     )
 
 
+def trained_velocity(assembly: Assembly, flow: Artefact) -> Velocity:
+    """The velocity with the weights that training left; the assembly's own stays untrained."""
+    velocity = copy.deepcopy(assembly.velocity)
+    velocity.load_state_dict(flow.tensors)
+    return velocity.eval()
+
+
 def draw_networks(
-    assembly: Assembly, n: int, generator: torch.Generator, report: Report
+    assembly: Assembly, velocity: Velocity, n: int, generator: torch.Generator, report: Report
 ) -> WeightSet:
-    """``n`` networks from a trained assembly, each with the prior point it came from."""
-    a = assembly
-    velocity = a.velocity.to(generator.device).eval()
+    """``n`` networks from a trained velocity, each with the prior point it came from."""
+    a, velocity = assembly, velocity.to(generator.device)
     starts, ends = draw_points(
         a.flow, velocity, a.solver, a.prior, n, generator, a.spec.sample.batch_size, a.guidance,
         report,

@@ -59,5 +59,9 @@ def _cell(value: Any, sign: str) -> str:
     if isinstance(value, dict):
         if value.get("mean") is None:
             return "-"
-        return f"{value['mean']:.4f} {sign}{value['std'] or 0:.4f}"
-    return "" if value is None else f"{value:.4f}" if value < 1000 else f"{value:.0f}"
+        return f"{_number(value['mean'])} {sign}{_number(value['std'] or 0)}"
+    return "" if value is None else _number(value)
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.3e}"

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from wflow_core.artefacts import weight_set
 from wflow_core.assembly import Assembly, assemble
-from wflow_core.errors import StoreError, UnsupportedError
+from wflow_core.errors import DataError, StoreError, UnsupportedError
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.run_folder import RECORD, run_spec
 from wflow_core.seeds import stage_generator
 from wflow_core.spec import load_spec
-from wflow_core.stages import draw_networks
+from wflow_core.stages import draw_networks, trained_velocity
 from wflow_core.store import Artefact, Store
 from wflow_core.weights import WeightSet
 
@@ -28,14 +28,15 @@ class TrainedFlow:
     """The flow of a run folder, ready to sample.
 
     Attributes:
-        assembly: the run's components, the velocity with its trained weights.
+        assembly: the run's components.
+        velocity: the network with its trained weights.
         samples: the networks that the run left.
         zoo: the networks that it learned from.
     """
 
     def __init__(self, assembly: Assembly, store: Store, device: torch.device):
         self.assembly, self.store, self.device = assembly, store, device
-        assembly.velocity.load_state_dict(self._load("train", "flow").tensors)
+        self.velocity = trained_velocity(assembly, self._load("train", "flow"))
         if assembly.codec:
             code = self._load("encode", "codec").tensors
             assembly.codec.load_state({n: t.to(device) for n, t in code.items()})
@@ -63,8 +64,11 @@ class TrainedFlow:
 
     def sample(self, n: int, seed: int = 0, report: Report = silent) -> WeightSet:
         """``n`` new networks. ``state_dicts()`` of the result fit the architecture's module."""
-        generator = stage_generator(seed, "sample", self.device)
-        return draw_networks(self.assembly, n, generator, report)
+        if n < 1:
+            raise DataError(f"at least one network can be sampled; got {n}")
+        # Another stream than the run's own samples, so that the same seed makes others.
+        generator = stage_generator(seed, "sample more", self.device)
+        return draw_networks(self.assembly, self.velocity, n, generator, report)
 
     @torch.no_grad()
     def predict(self, x: Tensor, networks: WeightSet | None = None) -> Tensor:
@@ -80,6 +84,8 @@ class TrainedFlow:
         if objective is None:
             raise UnsupportedError("the task of this run has no data: there is nothing to predict")
         chosen = self.samples if networks is None else networks
+        if not len(chosen):
+            raise DataError("there is no network to predict with: `networks` is empty")
         outputs = self.assembly.architecture.networks(
             chosen.weights, x.to(self.device), chosen.buffers
         )

@@ -59,6 +59,7 @@ class Trainer:
         self.best: dict[str, Tensor] = self.average.state()
         self.history: list[dict[str, float]] = []
 
+    @torch.enable_grad()
     def run(self, report: Report = silent, save: Save | None = None) -> None:
         """Train from where the state is to the end; afterwards ``best`` is the chosen average."""
         o, total = self.options, self.options.iterations

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from wflow_core.errors import DataError
 from wflow_core.layout import Slot, WeightLayout
 
 __all__ = ["Slot", "WeightLayout", "WeightSet"]
@@ -72,6 +73,8 @@ class WeightSet:
         return len(self.weights)
 
     def __getitem__(self, index: Tensor | slice) -> WeightSet:
+        if isinstance(index, int):
+            raise DataError(f"a weight set is cut by slices: [{index} : {index + 1}]")
         initial = None if self.initial is None else self.initial[index]
         return replace(
             self,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 Report = Callable[..., None]
 """``report(step, total, **values)``: how long work tells the hooks where it is."""
@@ -20,6 +20,13 @@ class Options(BaseModel):
     """Base of every ``Config``: unknown fields, NaN and infinities are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _whole_numbers_fit(self) -> Self:
+        for name, value in self:
+            if isinstance(value, int) and abs(value) >= 2**63:
+                raise ValueError(f"{name} is too large: {value}")
+        return self
 
 
 class Component(ABC):
