@@ -76,8 +76,8 @@ def test_nulls_are_as_many_as_the_samples_and_what_they_say(source: Train, zoo: 
     nulls = make_nulls(context)
     assert list(nulls) == ["untrained", "zoo_noise", "interpolation", "gaussian", "retrained"]
     assert {len(networks) for networks, _ in nulls.values()} == {16}
-    score = {n: TaskScore(TASK, MLP).measure(s, zoo)["loss"]["mean"] for n, (s, _) in nulls.items()}
-    of_zoo = TaskScore(TASK, MLP).measure(zoo, zoo)["loss"]["mean"]
+    score = {n: TaskScore(TASK, MLP).measure(s, zoo)["loss"].mean() for n, (s, _) in nulls.items()}
+    of_zoo = TaskScore(TASK, MLP).measure(zoo, zoo)["loss"].mean().item()
     assert score["retrained"] == pytest.approx(of_zoo, rel=0.15)
     assert score["untrained"] > 1.5 * of_zoo
     assert score["zoo_noise"] > of_zoo

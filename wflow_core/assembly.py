@@ -6,7 +6,7 @@ Each is built with its context; needs that are not met are collected before anyt
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from wflow_core.errors import SpecError, WflowError
 from wflow_core.flow import Flow
 from wflow_core.hooks import Hooks
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.canonicalizer import Canonicalizer
+from wflow_core.interfaces.canonicalizer import Canonicalizer, representative
 from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.coupling import Coupling
 from wflow_core.interfaces.guidance import Guidance
@@ -74,6 +74,7 @@ class _Builder:
     def __init__(self, file: SpecFile):
         self.file, self.found = file, file.found
         self.problems: list[str] = []
+        self.built: dict[Path, Any] = {}
 
     def build(self) -> Assembly:
         spec = self.file.spec
@@ -81,13 +82,13 @@ class _Builder:
         architecture: Architecture = self._make("architecture", task.signature)
         self._at("architecture", lambda: architecture.bound_symmetry)
         zoo: ZooSource = self._make("zoo", task, architecture)
-        canonicalizers = self._make_all("canonicalizers", architecture)
+        canonicalizers = self._make_all("canonicalizers", architecture, task)
         codec: Codec | None = self._make("codec", architecture) if spec.codec else None
         before = offered([task, architecture, zoo])
         self._check([("zoo",), *self._paths("canonicalizers"), ("codec",)], before)
-        space = self._space(architecture, codec, before)
+        space = self._space(architecture, canonicalizers, codec, before)
         prior: Prior = self._make("prior", space, architecture)
-        space = Space(space.manifold, space.symmetry, space.offers | prior.offers)
+        space = replace(space, offers=space.offers | prior.offers)
         rest = ["manifold", "prior", "coupling", "velocity", "solver", "guidance"]
         self._check([(name,) for name in rest], space.offers)
         # Metrics are of networks, whose symmetry a codec leaves as it is.
@@ -117,13 +118,18 @@ class _Builder:
         )
 
     def _space(
-        self, architecture: Architecture, codec: Codec | None, offers: frozenset[str]
+        self,
+        architecture: Architecture,
+        canonicalizers: tuple[Canonicalizer, ...],
+        codec: Codec | None,
+        offers: frozenset[str],
     ) -> Space:
         symmetry = None if codec else architecture.bound_symmetry
         dim = codec.dim if codec else architecture.bound_symmetry.layout.size
         manifold = self._make("manifold", dim, symmetry)
         hidden = architecture.offers if codec else frozenset()
-        return Space(manifold, symmetry, (offers - hidden) | manifold.offers)
+        offers = offered([manifold, *canonicalizers]) | (offers - hidden)
+        return Space(manifold, symmetry, offers, representative(canonicalizers))
 
     def _velocity(self, space: Space) -> Velocity:
         """The network with its own seed, whatever was built before it."""
@@ -147,7 +153,8 @@ class _Builder:
 
     def _build(self, path: Path, *context: Any) -> Any:
         found = self.found[path]
-        return self._at(path[0], lambda: found.cls(*context, **found.options), path)
+        self.built[path] = self._at(path[0], lambda: found.cls(*context, **found.options), path)
+        return self.built[path]
 
     def _at(self, name: str | int, make: Callable[[], Any], path: Path | None = None) -> Any:
         """Errors of a component's own, told with its place in the spec."""
@@ -165,7 +172,7 @@ class _Builder:
                 found, at = self.found[path], self.file.source.place(path)
                 self.problems += [
                     f"{at}: {dotted(path)}: {found.name!r} {reason}"
-                    for reason in missing(found.cls, offers)
+                    for reason in missing(self.built.get(path, found.cls), offers)
                 ]
 
     def _resolved(self) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Measuring samples beside the zoo and beside the nulls.
 
 A metric gives numbers for one population of networks. Those of the zoo, the samples and each null
-stand under ``zoo``, ``samples`` and ``nulls.<name>``; comparisons of the samples with the zoo
+stand under ``zoo``, ``samples`` and ``nulls.<name>``; where canonicalizers moved the zoo, those of
+the zoo as it was collected stand under ``collected``. Comparisons of the samples with the zoo
 stand at the top.
 """
 
@@ -9,9 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Report, silent
@@ -22,6 +25,27 @@ from wflow_core.nulls import NullContext, make_nulls
 from wflow_core.weights import WeightSet
 
 
+@dataclass
+class Evaluation:
+    """What was measured.
+
+    Attributes:
+        numbers: the content of ``metrics.json``, but for the seconds of the stages.
+        values: ``{"samples/accuracy": [n], ...}``, what was measured of each network.
+    """
+
+    numbers: Numbers = field(default_factory=dict)
+    values: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, found: Numbers, *path: str) -> None:
+        """Take in numbers under a path of names."""
+        own = self.numbers
+        for name in path:
+            own = own.setdefault(name, {})
+        _merge(own, summary(found))
+        self.values |= values_of(found, path or ("samples",))
+
+
 def evaluate(
     metrics: Sequence[Metric],
     architecture: Architecture,
@@ -30,24 +54,31 @@ def evaluate(
     samples: WeightSet,
     generator: torch.Generator,
     report: Report = silent,
-) -> Numbers:
-    """The content of ``metrics.json``, but for the seconds of the stages."""
+    collected: WeightSet | None = None,
+) -> Evaluation:
+    """Measure all populations.
+
+    Args:
+        collected: the zoo before canonicalizers moved it, where they did.
+    """
     distances = Distances(architecture.bound_symmetry, zoo)
     context = NullContext(architecture, source, zoo, samples, distances, generator)
     nulls = make_nulls(context) if metrics else {}
-    total = len(nulls) + 2
-    found: Numbers = {"zoo": measure(metrics, zoo, zoo)}
+    total, found = len(nulls) + 2, Evaluation()
+    found.add(measure(metrics, zoo, zoo), "zoo")
+    if collected is not None:
+        found.add(measure(metrics, collected, zoo), "collected")
     report(1, total)
-    found["samples"] = measure(metrics, samples, zoo)
+    found.add(measure(metrics, samples, zoo), "samples")
     report(2, total)
-    found |= measure(metrics, samples, zoo, relative=True)
-    found["nulls"] = {}
+    found.add(measure(metrics, samples, zoo, relative=True))
+    found.numbers["nulls"] = {}
     for done, (name, (networks, seconds)) in enumerate(nulls.items(), start=3):
-        of_null = measure(metrics, networks, zoo) | measure(metrics, networks, zoo, relative=True)
-        found["nulls"][name] = of_null | {"seconds": seconds}
+        of_null = measure(metrics, networks, zoo)
+        _merge(of_null, measure(metrics, networks, zoo, relative=True))
+        found.add(of_null | {"seconds": seconds}, "nulls", name)
         report(done, total)
-    finite: Numbers = _finite(found)
-    return finite
+    return found
 
 
 def measure(
@@ -61,16 +92,29 @@ def measure(
     return found
 
 
+def summary(found: Any) -> Any:
+    """Numbers as JSON: a tensor as mean and standard deviation, what is not finite as null."""
+    if isinstance(found, dict):
+        return {name: summary(value) for name, value in found.items()}
+    if isinstance(found, Tensor):
+        std = found.std().item() if len(found) > 1 else math.nan  # one alone has no spread
+        return summary({"mean": found.mean().item(), "std": std})
+    return None if isinstance(found, float) and not math.isfinite(found) else found
+
+
+def values_of(found: Any, path: tuple[str, ...]) -> dict[str, Tensor]:
+    """The tensors among numbers, by their path joined with ``/``."""
+    if isinstance(found, Tensor):
+        return {"/".join(path): found.detach()}
+    if not isinstance(found, dict):
+        return {}
+    inner = [values_of(value, (*path, name)) for name, value in found.items()]
+    return {name: tensor for of in inner for name, tensor in of.items()}
+
+
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
     for name, value in more.items():
         if isinstance(value, dict) and isinstance(into.get(name), dict):
             _merge(into[name], value)
         else:
             into[name] = value
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: what is not finite becomes null."""
-    if isinstance(value, dict):
-        return {name: _finite(v) for name, v in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -76,9 +76,9 @@ class Road:
     def travel(self) -> dict[str, Any]:
         """All stages, in order."""
         a = self.assembly
-        zoo = self._stage("collect", "zoo", [], stages.collect)
+        zoo = collected = self._stage("collect", "zoo", [], stages.collect)
         if a.canonicalizers:
-            zoo = self._stage("canonicalize", "canonical", [zoo], stages.canonicalize)
+            zoo = self._stage("canonicalize", "canonical", [collected], stages.canonicalize)
         seen = [zoo]
         if a.codec:
             code = self._stage("encode", "codec", [zoo], stages.encode)
@@ -86,7 +86,9 @@ class Road:
             seen.append(code)
         flow = self._stage("train", "flow", seen, stages.train)
         samples = self._stage("sample", "samples", [*seen, flow], stages.sample)
-        return self._evaluate(zoo, samples)
+        before = [collected] if a.canonicalizers else []
+        found = self._stage("evaluate", "evaluation", [zoo, samples, *before], stages.evaluate)
+        return self._finish(found.data["metrics"])
 
     def _stage(
         self,
@@ -114,22 +116,9 @@ class Road:
         checkpoint = stages.Checkpoint(self.store, key)
         return stages.Work(self.assembly, inputs, generator, self.hooks.reporter(stage), checkpoint)
 
-    def _evaluate(self, zoo: Artefact, samples: Artefact) -> dict[str, Any]:
-        """The last stage, whose artefact is ``metrics.json``."""
-        stage, inputs = "evaluate", [zoo, samples]
-        key = self.record.key(stage, inputs)
-        self.hooks.stage_start(stage=stage)
-        metrics = self.store.read_json(METRICS)
-        reused = metrics is not None and self.record.stages.get(stage, {}).get("key") == key
-        if not reused:
-            work = self._work(stage, key, inputs)
-            metrics = stages.evaluate(work)
-            seconds = self.record.seconds() | {stage: work.checkpoint.seconds}
-            self.store.write_json(METRICS, metrics | {"seconds": seconds})
-            metrics = self.store.read_json(METRICS)
-            self.record.finish(stage, key, None, seconds[stage])
-        took = self.record.seconds()[stage]
-        self.hooks.stage_end(stage=stage, seconds=took, reused=reused)
-        self.hooks.run_end(metrics=metrics, folder=self.store.folder)
-        found: dict[str, Any] = metrics
-        return found
+    def _finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
+        """Write ``metrics.json``, with the seconds of every stage, and tell the hooks."""
+        whole = metrics | {"seconds": self.record.seconds()}
+        self.store.write_json(METRICS, whole)
+        self.hooks.run_end(metrics=whole, folder=self.store.folder)
+        return whole

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,16 @@ REASONS = {
     "initializer": "the architecture's own initialiser in weight space; leave the codec out",
     "retraining": "a zoo that can train further networks, such as `train`",
     "euclidean": "the manifold `euclidean`",
+    "initial_points": "a manifold on which initialisations lie: `euclidean`, or `relu_sphere`",
+    "unit_spheres": "the canonicalizer `relu_sphere`, whose weights lie on the manifold",
     "prior:initializer": "the prior `initializer`, since pairs start at initialisations",
 }
 """What can be needed, and what gives it."""
+
+
+def as_it_is(points: Tensor) -> Tensor:
+    """Points of flat space represent themselves."""
+    return points
 
 
 @dataclass(frozen=True)
@@ -35,11 +42,14 @@ class Space:
         manifold: over flat points ``[B, D]``.
         symmetry: None after a codec.
         offers: what components may need, keys of ``REASONS``.
+        represent: ``[B, D] -> [B, D]``, from points as they are drawn in flat space, such as
+            initialisations, to their representatives on the manifold.
     """
 
     manifold: Manifold
     symmetry: Symmetry | None = None
     offers: frozenset[str] = frozenset()
+    represent: Callable[[Tensor], Tensor] = as_it_is
 
     @property
     def dim(self) -> int:
@@ -86,6 +96,14 @@ def offered(components: Iterable[Component]) -> frozenset[str]:
     return frozenset().union(*(component.offers for component in components))
 
 
-def missing(component: type[Component], offers: frozenset[str]) -> list[str]:
+def missing(component: type[Component] | Component, offers: frozenset[str]) -> list[str]:
     """Why a component cannot work with what is offered: one reason a need that is not met."""
-    return [f"needs {REASONS.get(need, need)}" for need in sorted(component.needs - offers)]
+    return [f"needs {reason(need)}" for need in sorted(component.needs - offers)]
+
+
+def reason(need: str) -> str:
+    """A need in words; one that ends in ``:option=value`` wants it with that option."""
+    known, _, option = need.partition(":")
+    if need in REASONS or known not in REASONS:
+        return REASONS.get(need, need)
+    return f"{REASONS[known]}, with the option {option}"

@@ -19,7 +19,7 @@ from wflow_core.errors import DataError
 from wflow_core.evaluation import evaluate as evaluate_networks
 from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.component import Report
-from wflow_core.interfaces.metric import Numbers
+from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.sampling import draw_points
 from wflow_core.space import Points
@@ -105,6 +105,7 @@ def train(work: Work) -> Content:
     a = work.assembly
     # A copy, so that the assembly's stays untrained and may make another run.
     velocity, zoo = copy.deepcopy(a.velocity).to(work.device), points_of(work.zoo(), a.codec)
+    refuse_off_manifold(zoo, a.space.manifold)
     trainer = Trainer(a.flow, velocity, a.coupling, zoo, a.spec.train, work.generator)
     if work.checkpoint.found:
         trainer.load_state(work.checkpoint.found.tensors, work.checkpoint.found.data)
@@ -121,13 +122,18 @@ def sample(work: Work) -> Content:
     )
 
 
-def evaluate(work: Work) -> Numbers:
-    """The measures of the samples, the second input, beside zoo and nulls."""
+def evaluate(work: Work) -> Content:
+    """The measures of the samples, the second input, beside zoo and nulls.
+
+    The third input, where there is one, is the zoo before canonicalizers moved it.
+    """
     a = work.assembly
-    samples = weight_set(work.inputs[1], work.device)
-    return evaluate_networks(
-        a.metrics, a.architecture, a.zoo, work.zoo(), samples, work.generator, work.report
-    )
+    samples, *collected = (weight_set(i, work.device) for i in work.inputs[1:])
+    found = evaluate_networks(
+        a.metrics, a.architecture, a.zoo, work.zoo(), samples, work.generator, work.report,
+        *collected,
+    )  # fmt: skip
+    return found.values, {"metrics": found.numbers}
 
 
 def trained_velocity(assembly: Assembly, flow: Artefact) -> Velocity:
@@ -148,6 +154,21 @@ def draw_networks(
     )  # fmt: skip
     decode = a.codec.decode if a.codec else torch.nn.Identity()
     return WeightSet.of(a.architecture.module, decode(ends), initial=decode(starts))
+
+
+def refuse_off_manifold(zoo: Points, manifold: Manifold) -> None:
+    """Points that only a projection would bring to the manifold would be other networks.
+
+    Raises:
+        DataError: with how far off they are, and the remedy.
+    """
+    off = float((manifold.projx(zoo.x) - zoo.x).abs().max())
+    if off > 1e-4:
+        raise DataError(
+            f"the zoo's networks do not lie on {manifold}: coordinates are off by up to {off:.3g}; "
+            "a canonicalizer or a codec must bring them there, as `relu_sphere` does for the "
+            "manifold of its name"
+        )
 
 
 def points_of(zoo: WeightSet, codec: Codec | None) -> Points:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component
+from wflow_core.interfaces.task import Task
+from wflow_core.proof import prove
 from wflow_core.symmetry import Element
 from wflow_core.weights import WeightSet
 
@@ -18,17 +21,25 @@ from wflow_core.weights import WeightSet
 class Canonicalizer(Component):
     """Maps each network to the representative of its orbit.
 
+    Args:
+        task: for canonicalizers that look at data, which is the training split's alone.
+
     Attributes:
         preserves: ``function`` where outputs stay the same, ``decision`` where only the predicted
-            class does.
+            class does. Each transform proves it on a sample of networks, in float64.
+        element_of: ``run`` where snapshots and initialisation of a training run all move by the
+            element of its last snapshot, so that a trajectory stays a trajectory; ``network``
+            where each moves by its own, as what ends on a manifold must.
     """
 
-    preserves: ClassVar[Literal["function", "decision"]] = "function"
+    preserves: Literal["function", "decision"] = "function"
+    element_of: ClassVar[Literal["run", "network"]] = "run"
     needs = frozenset({"symmetry"})
 
-    def __init__(self, architecture: Architecture, **options: Any):
+    def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(**options)
         self.architecture = architecture
+        self.task = task
 
     @abstractmethod
     def fit(self, zoo: WeightSet) -> None:
@@ -38,18 +49,22 @@ class Canonicalizer(Component):
     def element(self, weights: Tensor) -> Element:
         """``[B, P] ->`` the group element that brings each network to its representative."""
 
-    def transform(self, networks: WeightSet, chunk: int = 4096) -> WeightSet:
-        """Weights, buffers and initialisations moved together, one element a training run.
+    def act(self, weights: Tensor, element: Element) -> Tensor:
+        """``[B, P] -> [B, P]``: networks moved; what keeps only the decision may do more."""
+        return self.architecture.bound_symmetry.act(weights, element)
 
-        A run's element is that of its last snapshot, so that its trajectory stays a trajectory.
+    def transform(self, networks: WeightSet, chunk: int = 4096) -> WeightSet:
+        """Weights, buffers and initialisations moved together.
+
+        Raises:
+            SymmetryError: networks of a sample no longer compute what they did.
         """
+        last = last_of_run(networks)
+        if self.element_of == "network":
+            last = torch.arange(len(networks), device=last.device)
         pieces = [
-            self._transform(networks[s : s + chunk], networks.weights[last])
-            for s, last in zip(
-                range(0, len(networks), chunk),
-                torch.split(last_of_run(networks), chunk),
-                strict=True,
-            )
+            self._transform(networks[s : s + chunk], networks.weights[of])
+            for s, of in zip(range(0, len(networks), chunk), last.split(chunk), strict=True)
         ]
         whole = {
             name: torch.cat([p.tensors()[name] for p in pieces]) for name in pieces[0].tensors()
@@ -57,14 +72,31 @@ class Canonicalizer(Component):
         return replace(networks, **whole)  # type: ignore[arg-type]
 
     def _transform(self, networks: WeightSet, last: Tensor) -> WeightSet:
-        symmetry, element = self.architecture.bound_symmetry, self.element(last)
-        initial = networks.initial
-        return replace(
-            networks,
-            weights=symmetry.act(networks.weights, element),
-            buffers=symmetry.act_buffers(networks.buffers, element),
-            initial=None if initial is None else symmetry.act(initial, element),
-        )
+        element, initial = self.element(last), networks.initial
+        moved = self.moved(networks, element)
+        prove(self, networks, moved, element)
+        if initial is None:
+            return moved
+        own = element if self.element_of == "run" else self.element(initial)
+        return replace(moved, initial=self.act(initial, own))
+
+    def moved(self, networks: WeightSet, element: Element) -> WeightSet:
+        """Weights and buffers of each network moved by its element."""
+        buffers = self.architecture.bound_symmetry.act_buffers(networks.buffers, element)
+        return replace(networks, weights=self.act(networks.weights, element), buffers=buffers)
+
+
+def representative(canonicalizers: Sequence[Canonicalizer]) -> Callable[[Tensor], Tensor]:
+    """``[B, P] -> [B, P]``: networks that the zoo does not hold, through those canonicalizers
+    that move each network by itself."""
+    own = [c for c in canonicalizers if c.element_of == "network"]
+
+    def represent(weights: Tensor) -> Tensor:
+        for canonicalizer in own:
+            weights = canonicalizer.act(weights, canonicalizer.element(weights))
+        return weights
+
+    return represent
 
 
 def last_of_run(networks: WeightSet) -> Tensor:

@@ -39,12 +39,13 @@ class Component(ABC):
         Config: the options, a pydantic model.
         needs: what must be offered for the component to work, out of
             ``wflow_core.space.REASONS``; checked before anything runs.
-        offers: what the component brings for others to need.
+        offers: what the component brings for others to need. An instance may refine both by
+            its options, as ``need:option=value``.
     """
 
     Config: ClassVar[type[Options]] = Options
-    needs: ClassVar[frozenset[str]] = frozenset()
-    offers: ClassVar[frozenset[str]] = frozenset()
+    needs: frozenset[str] = frozenset()
+    offers: frozenset[str] = frozenset()
 
     config: Any
 

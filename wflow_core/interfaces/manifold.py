@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from wflow_core.interfaces.component import Component
@@ -48,6 +49,11 @@ class Manifold(Component):
         """Geodesic distance: two ``[B, D] -> [B]``."""
         u = self.logmap(x, y)
         return self.inner(x, u, u).clamp_min(0).sqrt()
+
+    def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+        """Geodesic distances of all pairs: ``[N, D]`` and ``[M, D] -> [N, M]``."""
+        rows = [self.dist(row.expand_as(y), y) for row in x]  # N x M x D at once would not fit
+        return torch.stack(rows) if rows else x.new_zeros(0, len(y))
 
     def geodesic(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
         """The point at time ``t`` [B] on the shortest way from ``x0`` to ``x1`` [B, D]."""

@@ -11,7 +11,8 @@ from wflow_core.interfaces.task import Task
 from wflow_core.weights import WeightSet
 
 Numbers = dict[str, Any]
-"""Nested dictionaries whose leaves are numbers or None."""
+"""Nested dictionaries whose leaves are numbers, None, or tensors ``[n]``: one value a network (or
+a pair of networks), of which ``metrics.json`` shows mean and standard deviation."""
 
 
 class Metric(Component):

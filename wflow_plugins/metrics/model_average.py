@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.objectives import Objective
 from wflow_core.weights import WeightSet
 
 
 class ModelAverage(Metric):
     """Scores of the average prediction on the test split; probabilities are averaged.
+
+    ``by_size`` holds the same for the first 1, 2, 4, ... networks.
 
     Source: Wilson & Izmailov 2020 (arXiv 2002.08791), equation 1 by Monte Carlo.
     """
@@ -19,5 +24,12 @@ class ModelAverage(Metric):
         assert objective is not None  # by `needs`
         test = self.task.splits["test"].to(samples.weights.device)
         outputs = self.architecture.networks(samples.weights, test.x, samples.buffers)
-        scores = objective.score(objective.average(outputs), test.y)
-        return {"model_average": {name: of.item() for name, of in scores.items()}}
+        whole = self._score(objective, outputs, test.y)
+        sizes = [2**i for i in range(len(outputs).bit_length()) if 2**i <= len(outputs)]
+        by_size = {str(n): self._score(objective, outputs[:n], test.y) for n in sizes}
+        return {"model_average": whole | {"by_size": by_size}}
+
+    @staticmethod
+    def _score(objective: Objective, outputs: Tensor, y: Tensor) -> dict[str, float]:
+        scores = objective.score(objective.average(outputs), y)
+        return {name: of.item() for name, of in scores.items()}

@@ -27,9 +27,11 @@ class Novelty(Metric):
 
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
         distances, nearest, spread = self._zoo(zoo, len(samples))
+        own = distances.nearest(samples.weights)
         return {
             "novelty": {
-                "nearest_ratio": _ratio(distances.nearest(samples.weights), nearest),
+                "nearest": own,
+                "nearest_ratio": _ratio(own, nearest),
                 "spread_ratio": _ratio(distances.spread(samples.weights), spread),
             }
         }
