@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from wflow_core.interfaces.manifold import Manifold
@@ -10,7 +11,7 @@ from wflow_core.interfaces.manifold import Manifold
 class Euclidean(Manifold):
     """R^D with the standard metric; geodesics are straight lines."""
 
-    offers = frozenset({"euclidean"})
+    offers = frozenset({"euclidean", "initial_points"})
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         return x + u
@@ -26,3 +27,6 @@ class Euclidean(Manifold):
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         return (u * v).sum(-1)
+
+    def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+        return torch.cdist(x, y)

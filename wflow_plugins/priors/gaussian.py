@@ -8,24 +8,25 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.prior import Prior
 
 
 class Gaussian(Prior):
-    """N(mean, std^2 I)."""
+    """N(mean, std^2 I), projected to the manifold factor by factor where there is one."""
 
     class Config(Options):
         mean: float = Field(0.0, description="mean of every coordinate")
         std: float = Field(1.0, gt=0, description="standard deviation, not variance")
 
-    needs = frozenset({"euclidean"})
-
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         noise = torch.randn(n, self.space.dim, generator=generator, device=generator.device)
-        return self.config.mean + self.config.std * noise
+        return self.space.manifold.projx(self.config.mean + self.config.std * noise)
 
     def log_prob(self, x: Tensor) -> Tensor:
+        if "euclidean" not in self.space.offers:
+            raise UnsupportedError("the density of a projected Gaussian is not known here")
         z = (x - self.config.mean) / self.config.std
         constant = self.space.dim * (math.log(self.config.std) + 0.5 * math.log(2 * math.pi))
         return -0.5 * z.square().sum(-1) - constant

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.prior import Prior
 from wflow_core.space import Space
@@ -15,7 +16,7 @@ from wflow_core.space import Space
 class Initializer(Prior):
     """The architecture's own initialiser: a prior that has seen no data."""
 
-    needs = frozenset({"initializer", "euclidean"})
+    needs = frozenset({"initializer", "initial_points"})
     offers = frozenset({"prior:initializer"})
 
     def __init__(self, space: Space, architecture: Architecture, **options: Any):
@@ -23,7 +24,9 @@ class Initializer(Prior):
         self.initial = architecture
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.initial.initialize(n, generator)
+        return self.space.represent(self.initial.initialize(n, generator))
 
     def log_prob(self, x: Tensor) -> Tensor:
+        if "euclidean" not in self.space.offers:
+            raise UnsupportedError("the density of initialisations is known in flat space only")
         return self.initial.initial_log_prob(x)

@@ -1,0 +1,118 @@
+"""A product of spheres and a flat rest, over flat points.
+
+Shapes: B batch, D coordinates, K spheres of one size, d coordinates of a sphere.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from wflow_core.interfaces.manifold import Manifold
+from wflow_plugins.manifolds import spherical
+
+
+@dataclass(frozen=True)
+class Spheres:
+    """K spheres of one size and radius: ``places [K, d]`` of their coordinates."""
+
+    places: Tensor
+    radius: float = 1.0
+
+
+class ProductOfSpheres(Manifold):
+    """Spheres in the metric of the space around them, the other coordinates flat.
+
+    Operations are batched over spheres of one size; a point is reordered so that they are slices.
+    """
+
+    @abstractmethod
+    def spheres(self) -> list[Spheres]:
+        """The spheres, those of one size and radius together."""
+
+    def expmap(self, x: Tensor, u: Tensor) -> Tensor:
+        return self._each(_exponential, torch.add, x, u)
+
+    def logmap(self, x: Tensor, y: Tensor) -> Tensor:
+        return self._each(_logarithm, lambda x, y: y - x, x, y)
+
+    def projx(self, x: Tensor) -> Tensor:
+        return self._each(_projection, lambda x: x, x)
+
+    def proju(self, x: Tensor, u: Tensor) -> Tensor:
+        return self._each(_tangent, lambda x, u: u, x, u)
+
+    def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
+        return (u * v).sum(-1)
+
+    def dist(self, x: Tensor, y: Tensor) -> Tensor:
+        *factors, rest = zip(self._split(x), self._split(y), strict=True)
+        square = (rest[1] - rest[0]).square().sum(-1)
+        for own, (a, b) in zip(self._spheres, factors, strict=True):
+            angle = spherical.distance(a / own.radius, b / own.radius)
+            square = square + (own.radius * angle).square().sum(-1)
+        return square.sqrt()
+
+    def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+        """From inner products: to half of the digits at the smallest angles."""
+        *factors, rest = zip(self._split(x), self._split(y), strict=True)
+        square = torch.cdist(*rest).square()
+        for own, (a, b) in zip(self._spheres, factors, strict=True):
+            for k in range(own.places.shape[0]):  # all at once would take K x N x M
+                cosine = (a[:, k] @ b[:, k].T / own.radius**2).clamp(-1, 1)
+                square = square + (own.radius * cosine.acos()).square()
+        return square.sqrt()
+
+    def _each(
+        self, on_sphere: Callable[..., Tensor], on_flat: Callable[..., Tensor], *points: Tensor
+    ) -> Tensor:
+        """Points taken apart, a map on each factor, and put together again."""
+        *factors, rest = zip(*(self._split(p) for p in points), strict=True)
+        done = [on_sphere(*of, own.radius) for own, of in zip(self._spheres, factors, strict=True)]
+        laid = torch.cat([*(f.flatten(-2) for f in done), on_flat(*rest)], -1)
+        return laid.index_select(-1, self._inverse.to(laid.device, non_blocking=True))
+
+    def _split(self, x: Tensor) -> list[Tensor]:
+        """``[B, D] ->`` a piece ``[B, K, d]`` a kind of sphere, and the flat rest."""
+        laid = x.index_select(-1, self._order.to(x.device, non_blocking=True))
+        sizes = [own.places.numel() for own in self._spheres]
+        *factors, rest = laid.split([*sizes, x.shape[-1] - sum(sizes)], -1)
+        return [
+            f.unflatten(-1, own.places.shape) for own, f in zip(self._spheres, factors, strict=True)
+        ] + [rest]
+
+    @cached_property
+    def _spheres(self) -> list[Spheres]:
+        return self.spheres()
+
+    @cached_property
+    def _order(self) -> Tensor:
+        taken = torch.cat([own.places.flatten() for own in self._spheres])
+        free = torch.ones(self.dim, dtype=torch.bool)
+        free[taken] = False
+        return torch.cat([taken, free.nonzero().squeeze(1)])
+
+    @cached_property
+    def _inverse(self) -> Tensor:
+        return self._order.argsort()
+
+
+def _exponential(x: Tensor, u: Tensor, radius: float) -> Tensor:
+    return radius * spherical.exponential(x / radius, u / radius)
+
+
+def _logarithm(x: Tensor, y: Tensor, radius: float) -> Tensor:
+    return radius * spherical.logarithm(x / radius, y / radius)
+
+
+def _projection(x: Tensor, radius: float) -> Tensor:
+    return radius * spherical.normalized(x)
+
+
+def _tangent(x: Tensor, u: Tensor, radius: float) -> Tensor:
+    return spherical.tangent(x / radius, u)

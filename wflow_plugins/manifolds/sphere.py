@@ -1,0 +1,19 @@
+"""One sphere, over all coordinates."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+
+from wflow_core.interfaces.component import Options
+from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres
+
+
+class Sphere(ProductOfSpheres):
+    """All coordinates of a point together on one sphere, in the metric of the space around it."""
+
+    class Config(Options):
+        radius: float = Field(1.0, gt=0, description="norm of a point")
+
+    def spheres(self) -> list[Spheres]:
+        return [Spheres(torch.arange(self.dim).unsqueeze(0), self.config.radius)]
