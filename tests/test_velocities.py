@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.task import Signature
+from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import Space
 from wflow_core.symmetry import Element
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.velocities.mlp import MlpVelocity
 from wflow_plugins.velocities.neuron_transformer import NeuronTransformer
+from wflow_plugins.velocities.relational_transformer import RelationalTransformer
 
 WIDTHS = [(7,), (6, 5), (4, 5, 6), (16, 16)]
 
@@ -36,14 +38,18 @@ def points(s: Space, n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, tor
     return torch.randn(n, s.dim, generator=g), torch.rand(n, generator=g), g
 
 
+EQUIVARIANT = [NeuronTransformer, RelationalTransformer]
+
+
+@pytest.mark.parametrize("cls", EQUIVARIANT)
 @pytest.mark.parametrize("hidden", WIDTHS, ids=str)
-@settings(max_examples=8)
+@settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**31), layers=st.integers(1, 3))
-def test_neuron_transformer_commutes_with_permutations(
-    hidden: tuple[int, ...], seed: int, layers: int
+def test_commutes_with_permutations(
+    hidden: tuple[int, ...], cls: type[Velocity], seed: int, layers: int
 ) -> None:
     s = space(hidden)
-    v = lively(NeuronTransformer(s, width=24, heads=3, layers=layers, edge_width=5))
+    v = lively(cls(s, width=24, heads=3, layers=layers))
     x, t, g = points(s, 3, seed)
     perm = Element(s.symmetry.random(3, g).perm)
     with torch.no_grad():
@@ -55,10 +61,11 @@ def test_neuron_transformer_commutes_with_permutations(
         assert (moved - out).abs().max() > 1e-2
 
 
+@pytest.mark.parametrize("cls", EQUIVARIANT)
 @pytest.mark.parametrize("hidden", WIDTHS, ids=str)
-def test_neuron_transformer_runs_at_another_width(hidden: tuple[int, ...]) -> None:
+def test_runs_at_another_width(hidden: tuple[int, ...], cls: type[Velocity]) -> None:
     small, large = space(hidden), space(tuple(3 * h for h in hidden))
-    v = lively(NeuronTransformer(small, width=24, heads=3, layers=2))
+    v = lively(cls(small, width=24, heads=3, layers=2))
     x, t, g = points(large, 2, 0)
     perm = Element(large.symmetry.random(2, g).perm)
     with torch.no_grad():
@@ -67,12 +74,10 @@ def test_neuron_transformer_runs_at_another_width(hidden: tuple[int, ...]) -> No
     assert out.shape == x.shape
     assert (moved - large.symmetry.act(out, perm)).abs().max() < 2e-5 * out.abs().max()
     count = sum(p.numel() for p in v.parameters())
-    assert count == sum(
-        p.numel() for p in NeuronTransformer(large, width=24, heads=3, layers=2).parameters()
-    )
+    assert count == sum(p.numel() for p in cls(large, width=24, heads=3, layers=2).parameters())
 
 
-@pytest.mark.parametrize("cls", [NeuronTransformer, MlpVelocity])
+@pytest.mark.parametrize("cls", [*EQUIVARIANT, MlpVelocity])
 def test_velocities_start_at_zero_and_see_the_time(cls: type) -> None:
     s = space((6, 5))
     v = cls(s, width=24)
@@ -82,7 +87,7 @@ def test_velocities_start_at_zero_and_see_the_time(cls: type) -> None:
     assert (v(x, t) - v(x, 1 - t)).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("cls", [NeuronTransformer, MlpVelocity])
+@pytest.mark.parametrize("cls", [*EQUIVARIANT, MlpVelocity])
 def test_every_weight_and_parameter_matters(cls: type) -> None:
     """The output depends on every input coordinate, and the loss on every parameter."""
     s = space((4, 3))
@@ -95,7 +100,7 @@ def test_every_weight_and_parameter_matters(cls: type) -> None:
     assert unused == []
 
 
-@pytest.mark.parametrize("cls", [NeuronTransformer, MlpVelocity])
+@pytest.mark.parametrize("cls", [*EQUIVARIANT, MlpVelocity])
 def test_scales_are_one_a_part(cls: type) -> None:
     s = space((6, 5))
     v = cls(s, width=24)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class Architecture(Component):
         signature: what the network takes and gives, from the task.
     """
 
-    offers: ClassVar[frozenset[str]] = frozenset({"symmetry", "initializer"})
+    offers = frozenset({"symmetry", "initializer"})
 
     def __init__(self, signature: Signature, **options: Any):
         super().__init__(**options)
