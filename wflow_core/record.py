@@ -49,6 +49,7 @@ class Record:
             "plugins": {p: o for p, o in a.origins.items() if p.split(".")[0] in names},
             "inputs": [artefact.sha256 for artefact in inputs],
             "data": a.task.fingerprint if stage in READS_DATA else None,
+            "zoo": a.zoo.fingerprint if stage == "collect" else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

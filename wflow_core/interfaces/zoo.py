@@ -25,6 +25,24 @@ class ZooSource(Component):
         self.task = task
         self.architecture = architecture
 
+    @property
+    def fingerprint(self) -> str | None:
+        """A hash of what the source reads from outside the spec; None where it reads nothing.
+
+        Other files make another run.
+
+        Raises:
+            DataError: there is nothing to read.
+        """
+        return None
+
+    def provenance(self) -> list[dict[str, Any]] | None:
+        """What the networks of the last ``collect`` came from, one mapping of plain data a file.
+
+        It is kept in the manifest of the zoo. None where the spec says it all.
+        """
+        return None
+
     @abstractmethod
     def collect(self, generator: torch.Generator, report: Report = silent) -> WeightSet:
         """The trained networks, on the generator's device.

@@ -23,9 +23,12 @@ class TabularOptions(Options):
 
 
 def classification_splits(
-    x: np.ndarray, y: np.ndarray, options: TabularOptions
+    x: np.ndarray, y: np.ndarray, options: TabularOptions, alike: bool = False
 ) -> dict[str, Split]:
     """Rows ``x [M, F]``, classes ``y [M]`` as train, val and test, stratified by class.
+
+    Args:
+        alike: the features are of one kind, such as pixels, and share one mean and deviation.
 
     Raises:
         DataError: the fractions leave a split without a row of each class.
@@ -41,7 +44,8 @@ def classification_splits(
     except ValueError as error:
         fractions = f"task.test {options.test} and task.val {options.val}"
         raise DataError(f"{fractions} cannot split {len(x)} rows: {error}") from error
-    mean, std = train_x.mean(0), train_x.std(0)
+    axis = None if alike else 0
+    mean, std = train_x.mean(axis), train_x.std(axis)
     std = np.where(std > 0, std, 1.0)
     rows = {"train": (train_x, train_y), "val": (val_x, val_y), "test": (test_x, test_y)}
     return {

@@ -1,0 +1,37 @@
+"""The tables that scikit-learn ships."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from wflow_core.errors import DataError
+from wflow_plugins.tasks.digits import Digits
+from wflow_plugins.tasks.iris import Iris
+
+
+def test_iris_is_whole_stratified_and_standardised_by_feature() -> None:
+    splits = Iris().splits
+    assert {name: len(s) for name, s in splits.items()} == {"train": 96, "val": 24, "test": 30}
+    assert splits["test"].y.bincount().tolist() == [10, 10, 10]
+    assert splits["train"].x.mean(0).abs().max() < 1e-6
+    assert splits["train"].x.std(0, correction=0).sub(1).abs().max() < 1e-6
+
+
+def test_digits_keep_the_greys_of_pixels_comparable() -> None:
+    splits = Digits().splits
+    train = splits["train"].x
+    assert sum(len(s) for s in splits.values()) == 1797
+    assert abs(train.mean()) < 1e-6
+    assert abs(train.std(correction=0) - 1) < 1e-6
+    # One scale for all pixels: 17 greys, evenly spaced, and none far out.
+    greys = torch.cat([s.x for s in splits.values()]).unique()
+    assert len(greys) == 17
+    torch.testing.assert_close(greys.diff(), greys.diff()[:1].expand(16), rtol=1e-4, atol=0)
+    assert len(load_digits().target_names) == Digits().signature.outputs
+
+
+def test_fractions_that_leave_a_class_out_are_refused() -> None:
+    with pytest.raises(DataError, match=r"task.test 0.01 .* cannot split 150 rows"):
+        _ = Iris(test=0.01).splits

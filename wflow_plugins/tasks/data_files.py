@@ -1,0 +1,107 @@
+"""Where the files of a data set are: given, in ``WFLOW_DATA``, kept from before, or fetched.
+
+pooch, of the extra ``[data]``, keeps and fetches; without it, files must be there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from wflow_core.errors import DataError
+
+VARIABLE = "WFLOW_DATA"
+SECONDS = 20
+"""How long a server may take to answer."""
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """The files of one data set.
+
+    Attributes:
+        name: of the data set, and of its folder.
+        url: folder that they can be fetched from, with its last slash.
+        sha256: of each file there; a file may also lie unzipped, without its ``.gz``.
+    """
+
+    name: str
+    url: str
+    sha256: Mapping[str, str]
+
+    def find(self, data_dir: str | None, download: bool) -> dict[str, Path]:
+        """The path of each file, all from the first place that holds them.
+
+        Raises:
+            DataError: no place holds them all; names the places, what they lack, and the fixes.
+        """
+        tried = []
+        for label, folder in self.places(data_dir):
+            found = {file: _present(folder, file) for file in self.sha256}
+            paths = {file: path for file, path in found.items() if path}
+            if len(paths) == len(found):
+                return paths
+            tried.append(f"{label} {folder}: {_lack(folder, sorted(found.keys() - paths))}")
+        if data_dir is None:
+            try:
+                return self._fetch(download)
+            except DataError as error:
+                tried.append(str(error))
+        raise DataError(self._absent(tried))
+
+    def places(self, data_dir: str | None) -> Iterator[tuple[str, Path]]:
+        """Where to look, in order: what is given decides alone."""
+        if data_dir is not None:
+            yield "data_dir", Path(data_dir).expanduser()
+            return
+        if root := os.environ.get(VARIABLE):
+            yield VARIABLE, Path(root).expanduser() / self.name
+            yield VARIABLE, Path(root).expanduser()
+        if find_spec("pooch"):
+            yield "cache", self._cache()
+
+    def _cache(self) -> Path:
+        import pooch
+
+        return Path(pooch.os_cache("wflow")) / self.name
+
+    def _fetch(self, allowed: bool) -> dict[str, Path]:
+        """Every file from ``url`` into the cache; one with another checksum is not kept."""
+        if not allowed:
+            raise DataError(f"{self.url}: not asked, by download: false")
+        if not find_spec("pooch"):
+            raise DataError(f"{self.url}: not asked, as pooch is not installed")
+        import pooch
+
+        pooch.get_logger().setLevel(logging.WARNING)
+        fetch = pooch.HTTPDownloader(timeout=SECONDS)
+        known = {file: f"sha256:{digest}" for file, digest in self.sha256.items()}
+        try:
+            source = pooch.create(self._cache(), self.url, registry=known)
+            return {file: Path(source.fetch(file, downloader=fetch)) for file in known}
+        except (OSError, ValueError) as error:
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise DataError(f"{self.url}: {reason}") from error
+
+    def _absent(self, tried: list[str]) -> str:
+        places = "\n".join(f"  {place}" for place in tried)
+        return (
+            f"the files of {self.name} are not to be had; tried\n{places}\n"
+            f"put {', '.join(self.sha256)} (or unzipped) into a folder {self.name}, and set "
+            f"{VARIABLE} to the folder around it or the option data_dir to itself; or "
+            "`pip install weightspace-flow[data]`, which fetches them where there is a network"
+        )
+
+
+def _present(folder: Path, file: str) -> Path | None:
+    """The unzipped file, which is read faster, else the zipped one."""
+    places = (folder / file.removesuffix(".gz"), folder / file)
+    return next((place for place in places if place.is_file()), None)
+
+
+def _lack(folder: Path, files: list[str]) -> str:
+    return f"lacks {', '.join(files)}" if folder.is_dir() else "no such folder"

@@ -1,0 +1,29 @@
+"""Iris: 150 flowers, 4 measurements, 3 species."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sklearn.datasets import load_iris
+
+from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_core.objectives import Classification
+from wflow_plugins.tasks.tabular import TabularOptions, classification_splits
+
+
+class Iris(Task):
+    """Which species of iris a flower is, from the lengths and widths of its leaves.
+
+    Source: Fisher 1936, as scikit-learn ships it; needs no download.
+    """
+
+    Config = TabularOptions
+    objective = Classification()
+
+    @property
+    def signature(self) -> Signature:
+        return Signature((4,), 3)
+
+    def load(self) -> Mapping[str, Split]:
+        x, y = load_iris(return_X_y=True)
+        return classification_splits(x, y, self.config)
