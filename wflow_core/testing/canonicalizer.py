@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wflow_core.testing.contract import Contract
-from wflow_core.testing.world import seeded, small_network, small_zoo
+from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
 
 
@@ -17,7 +17,7 @@ class CanonicalizerContract(Contract):
     """What is preserved is preserved, in float64; runs move as one."""
 
     def context(self) -> tuple[Any, ...]:
-        return (small_network(),)
+        return small_network(), small_task()
 
     def zoo(self) -> WeightSet:
         """In float64; 12 runs of two snapshots."""

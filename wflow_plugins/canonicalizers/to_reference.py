@@ -1,0 +1,44 @@
+"""What canonicalizers share that bring every network to one reference."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Tensor
+
+from wflow_core.groups import Element
+from wflow_core.interfaces.canonicalizer import Canonicalizer
+from wflow_core.weights import WeightSet
+
+CHUNK = 1024
+
+
+class ToReference(Canonicalizer):
+    """Permutes the units of each network to lie closest to one reference.
+
+    The reference starts as the zoo's first network; ``rounds`` times it becomes the mean of the
+    networks that were aligned to it.
+    """
+
+    reference: Tensor | None = None
+
+    @abstractmethod
+    def brought(self, weights: Tensor, reference: Tensor) -> Element:
+        """The element that brings ``[B, P]`` closest to ``reference [1, P]``."""
+
+    def fit(self, zoo: WeightSet) -> None:
+        symmetry, reference = self.architecture.bound_symmetry, zoo.weights[:1]
+        with torch.no_grad():
+            for _ in range(self.config.rounds):
+                pieces = [
+                    symmetry.act(w, self.brought(w, reference)) for w in zoo.weights.split(CHUNK)
+                ]
+                reference = torch.cat(pieces).mean(0, keepdim=True)
+        self.reference = reference
+
+    def element(self, weights: Tensor) -> Element:
+        if self.reference is None:
+            raise RuntimeError("fit() comes first")
+        with torch.no_grad():
+            return self.brought(weights, self.reference.to(weights))

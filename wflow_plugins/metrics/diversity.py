@@ -1,0 +1,72 @@
+"""How much networks disagree."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wflow_core.errors import UnsupportedError
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.interfaces.task import Task
+from wflow_core.objectives import Classification
+from wflow_core.weights import WeightSet
+from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
+
+CHUNK = 2**24
+"""Probabilities that are compared at once."""
+
+
+class Diversity(Metric):
+    """Jensen-Shannon divergence between the class probabilities of two networks, in nats.
+
+    Averaged over the inputs of the test split, one value a pair of training runs: 0 where two
+    networks agree, ln 2 where each is certain of another class. Null where there is one training
+    run alone.
+
+    Source: Lin 1991, Divergence measures based on the Shannon entropy, equation 4.1 with equal
+    weights.
+
+    Raises:
+        UnsupportedError: the task is no classification.
+    """
+
+    class Config(Options):
+        pairs: int = Field(1000, ge=1, description="random pairs; all where there are fewer")
+        seed: int = Field(0, ge=0, description="of the choice of pairs")
+
+    needs = frozenset({"data"})
+
+    def __init__(self, task: Task, architecture: Architecture, **options: Any):
+        super().__init__(task, architecture, **options)
+        if task.objective is not None and not isinstance(task.objective, Classification):
+            raise UnsupportedError(
+                f"diversity compares class probabilities; {task!r} has none: its objective is "
+                f"{type(task.objective).__name__}"
+            )
+
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+        networks = one_a_run(samples)
+        x = self.task.splits["test"].x.to(networks.weights.device)
+        outputs = self.architecture.networks(networks.weights, x, networks.buffers)
+        logs = outputs.log_softmax(-1)
+        i, j = draw_pairs(len(logs), self.config.pairs, self.config.seed, logs.device)
+        if not len(i):
+            return {"diversity": None}
+        size = max(1, CHUNK // logs[0].numel())
+        pieces = zip(i.split(size), j.split(size), strict=True)
+        return {
+            "diversity": torch.cat([jensen_shannon(logs[a], logs[b]).mean(-1) for a, b in pieces])
+        }
+
+
+def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:
+    """Log-probabilities ``[..., C] -> [...]`` in nats, between 0 and ln 2."""
+    mean = torch.logaddexp(p, q) - math.log(2)
+    each = p.exp() * (p - mean) + q.exp() * (q - mean)
+    return (each.sum(-1) / 2).clamp_min(0)

@@ -1,0 +1,79 @@
+"""How much loss rises halfway between two networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.matching import match
+from wflow_core.weights import WeightSet
+from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
+
+CHUNK = 1024
+
+
+class LossBarrier(Metric):
+    """Loss at the midpoint minus the mean loss of the ends, over pairs of training runs.
+
+    ``as_is`` takes both networks as they come, ``matched`` the second after weight matching has
+    brought it to the first. Near 0 where both lie in one basin. Buffers are averaged like weights.
+    Each is null where there is one training run alone.
+
+    Source: Frankle, Dziugaite, Roy, Carbin 2020 (arXiv 1912.05671); Entezari, Sedghi, Saukh,
+    Neyshabur 2022 (arXiv 2110.06296), at the midpoint.
+    """
+
+    class Config(Options):
+        pairs: int = Field(250, ge=1, description="random pairs; all where there are fewer")
+        split: Literal["train", "val", "test"] = Field("test", description="whose loss is taken")
+        seed: int = Field(0, ge=0, description="of the choice of pairs")
+
+    needs = frozenset({"data", "symmetry"})
+
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+        networks = one_a_run(samples)
+        device = networks.weights.device
+        i, j = draw_pairs(len(networks), self.config.pairs, self.config.seed, device)
+        if not len(i):
+            return {"loss_barrier": {"as_is": None, "matched": None}}
+        pieces = [
+            self._barriers(networks[first], networks[second])
+            for first, second in zip(i.split(CHUNK), j.split(CHUNK), strict=True)
+        ]
+        as_is, matched = (torch.cat(of) for of in zip(*pieces, strict=True))
+        return {"loss_barrier": {"as_is": as_is, "matched": matched}}
+
+    def _barriers(self, first: WeightSet, second: WeightSet) -> tuple[Tensor, Tensor]:
+        """``[K]`` pairs as they come, and matched."""
+        symmetry = self.architecture.bound_symmetry
+        element = match(symmetry, second.weights, first.weights)
+        matched = replace(
+            second,
+            weights=symmetry.act(second.weights, element),
+            buffers=symmetry.act_buffers(second.buffers, element),
+        )
+        ends = (self._loss(first) + self._loss(second)) / 2
+        as_is, after = (self._loss(_midpoint(first, end)) - ends for end in (second, matched))
+        return as_is, after
+
+    def _loss(self, networks: WeightSet) -> Tensor:
+        """``[K]``: the mean loss of each network on the split."""
+        objective = self.task.objective
+        assert objective is not None  # by `needs`
+        data = self.task.splits[self.config.split].to(networks.weights.device)
+        outputs = self.architecture.networks(networks.weights, data.x, networks.buffers)
+        return objective.loss(outputs, data.y.expand(len(outputs), *data.y.shape)).mean(-1)
+
+
+def _midpoint(first: WeightSet, second: WeightSet) -> WeightSet:
+    return replace(
+        first,
+        weights=torch.lerp(first.weights, second.weights, 0.5),
+        buffers=torch.lerp(first.buffers, second.buffers, 0.5),
+    )

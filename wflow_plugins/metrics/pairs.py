@@ -1,0 +1,29 @@
+"""Pairs of training runs, and what becomes of them when the second is matched to the first.
+
+Shapes: N networks, K pairs, P weights.
+"""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from torch import Tensor
+
+from wflow_core.interfaces.canonicalizer import last_of_run
+from wflow_core.weights import WeightSet
+
+
+def one_a_run(networks: WeightSet) -> WeightSet:
+    """The last snapshot of each training run; all networks where each is its own run."""
+    return networks[last_of_run(networks).unique()]
+
+
+def draw_pairs(n: int, count: int, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """``[K]`` each: different places among n, no pair twice; all pairs where there are few."""
+    total = n * (n - 1) // 2
+    numbers = range(total) if total <= count else random.Random(seed).sample(range(total), count)
+    k = torch.tensor(list(numbers), dtype=torch.int64, device=device)
+    # Number k is the pair of k mod n and the unit that lies 1 + k div n further on the circle.
+    first = k % max(1, n)
+    return first, (first + 1 + k // max(1, n)) % max(1, n)
