@@ -11,6 +11,7 @@ from torch import Tensor
 from wflow_core.flow import Flow, Model
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.guidance import Guidance
+from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.prior import Prior
 from wflow_core.interfaces.solver import Solver, VectorField
 
@@ -31,15 +32,16 @@ def integrate(
     """``[S, D]`` prior points to the end of the flow.
 
     A flow that predicts targets ends with the jump to x1_hat as its last step: nothing was learned
-    of its field at t = 1, where a solver of higher order would evaluate it.
+    of its field at t = 1, where a solver of higher order would evaluate it. The jump is guided like
+    any step, and no noise follows it.
     """
-    grid = time_grid(solver.config.steps, x0.device)
-    field = _guided(flow.field(model), guidance)
+    grid, manifold = time_grid(solver.config.steps, x0.device), flow.manifold
+    field = _guided(flow.field(model), guidance, manifold)
     jumps = flow.options.predict == "target"
     x = x0
-    for _, later in solver.steps(field, x0, grid[:-1] if jumps else grid, flow.manifold, generator):
+    for _, later in solver.steps(field, x0, grid[:-1] if jumps else grid, manifold, generator):
         x = later
-    return flow.jump(model, grid[-2], x) if jumps else x
+    return manifold.expmap(x, (1 - grid[-2]) * field(grid[-2], x)) if jumps else x
 
 
 @torch.no_grad()
@@ -64,7 +66,8 @@ def draw_points(
     return torch.cat(starts), torch.cat(ends)
 
 
-def _guided(field: VectorField, guidance: Guidance | None) -> VectorField:
+def _guided(field: VectorField, guidance: Guidance | None, manifold: Manifold) -> VectorField:
+    """The field with the tangential part of the drift added."""
     if guidance is None:
         return field
-    return lambda t, x: field(t, x) + guidance.drift(x, t)
+    return lambda t, x: field(t, x) + manifold.proju(x, guidance.drift(x, t))

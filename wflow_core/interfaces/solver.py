@@ -27,11 +27,16 @@ class Solver(Component):
     """Integrates dx/dt = field(t, x) over a grid of times.
 
     Attributes:
-        evaluations: field evaluations a step.
+        evaluations: field evaluations a step; of an adaptive solver, a step of its own choice.
     """
 
     Config: ClassVar[type[SolverOptions]] = SolverOptions
     evaluations: ClassVar[int] = 1
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether steps add noise: the end then has no likelihood that could be followed back."""
+        return False
 
     @abstractmethod
     def steps(

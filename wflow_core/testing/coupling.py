@@ -11,7 +11,7 @@ from wflow_core.testing.world import Normal, seeded, small_points, small_space
 
 
 class CouplingContract(Contract):
-    """Pairs end in the zoo, all of which comes up, and repeat under a seed."""
+    """Pairs end in the zoo, all of which comes up alike, and repeat under a seed."""
 
     def context(self) -> tuple[Any, ...]:
         space = small_space()
@@ -24,6 +24,19 @@ class CouplingContract(Contract):
         nearest = torch.cdist(x1, zoo.x, compute_mode="donot_use_mm_for_euclid_dist").min(1)
         assert nearest.values.max() < 1e-6
         assert len(nearest.indices.unique()) == len(zoo)
+
+    def test_every_network_of_the_zoo_is_drawn_alike(self) -> None:
+        zoo, n = small_points(), 2400
+        _, x1 = self.make().draw(zoo, n, seeded())
+        counts = torch.cdist(x1, zoo.x).argmin(1).bincount(minlength=len(zoo))
+        expected = n / len(zoo)
+        # 23 degrees of freedom: a fair draw is beyond 70 once in a million times.
+        assert (counts - expected).square().sum() / expected < 70
+
+    def test_any_number_of_pairs(self) -> None:
+        zoo, coupling = small_points(), self.make()
+        for n in (1, 3):
+            assert all(x.shape == (n, zoo.x.shape[1]) for x in coupling.draw(zoo, n, seeded()))
 
     def test_the_seed_decides(self) -> None:
         zoo, coupling = small_points(), self.make()

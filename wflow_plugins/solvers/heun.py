@@ -13,9 +13,14 @@ from wflow_core.interfaces.solver import Solver, VectorField
 
 
 class Heun(Solver):
-    """Second order; two evaluations a step. Flat space only, where tangents may be averaged."""
+    """Second order; two evaluations a step.
 
-    needs = frozenset({"euclidean"})
+    On a manifold, the classical method in the ambient space with every stage and the end projected
+    onto the manifold: the solution never leaves it, so projecting keeps the order.
+
+    Source: projection methods, Hairer, Lubich & Wanner 2006, Geometric Numerical Integration, IV.4.
+    """
+
     evaluations = 2
 
     def steps(
@@ -27,7 +32,8 @@ class Heun(Solver):
         generator: torch.Generator | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         for t, later in pairwise(grid):
+            step = later - t
             first = field(t, x)
-            second = field(later, x + (later - t) * first)
-            x = x + (later - t) * 0.5 * (first + second)
+            second = field(later, manifold.projx(x + step * first))
+            x = manifold.projx(x + step * 0.5 * (first + second))
             yield later, x

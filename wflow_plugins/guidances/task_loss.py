@@ -1,0 +1,105 @@
+"""Down the loss of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from wflow_core.errors import UnsupportedError
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.guidance import Guidance
+from wflow_core.interfaces.task import Split, Task
+from wflow_core.objectives import Objective
+
+ENTRIES = 2**24
+"""Entries of inputs times networks whose activations are held at once."""
+
+
+class TaskLoss(Guidance):
+    """Minus the gradient of each network's mean loss on training data, with respect to its point.
+
+    The data is the training split, or a subset of it that is drawn once and is the same for every
+    network, step and run. Early points are noise, whose loss says little: start the window late.
+
+    Source: gradient guidance as of classifiers, Dhariwal & Nichol 2021 (arXiv 2105.05233), section
+    4, with the loss for the negative log-probability.
+    """
+
+    class Config(Options):
+        strength: float = Field(
+            1.0, description="factor of the gradient; positive moves down the loss, 0 does nothing"
+        )
+        batch_size: int | None = Field(
+            None, ge=1, description="training rows of the fixed subset; the whole split by default"
+        )
+        start: float = Field(0.0, ge=0, le=1, description="time at which the drift begins")
+        stop: float = Field(1.0, ge=0, le=1, description="time at which the drift ends")
+
+        @model_validator(mode="after")
+        def _window_in_order(self) -> Self:
+            if self.start > self.stop:
+                raise ValueError(f"start {self.start} lies after stop {self.stop}; swap them")
+            return self
+
+    needs = frozenset({"data"})
+
+    def __init__(
+        self,
+        task: Task,
+        architecture: Architecture,
+        decode: Callable[[Tensor], Tensor],
+        **options: Any,
+    ):
+        super().__init__(task, architecture, decode, **options)
+        self._moved: dict[tuple[torch.device, torch.dtype], Split] = {}
+
+    def drift(self, x: Tensor, t: Tensor) -> Tensor:
+        o = self.config
+        inside = (t >= o.start) & (t <= o.stop)
+        # Elsewhere than on the CPU, asking whether the time is inside would wait for the device.
+        if not o.strength or (t.device.type == "cpu" and not inside):
+            return torch.zeros_like(x)
+        return torch.where(inside, -o.strength * self._gradient(x.detach()), 0.0)
+
+    @torch.enable_grad()
+    def _gradient(self, x: Tensor) -> Tensor:
+        """``[B, D]``: of each network's mean loss, in chunks of training rows."""
+        data = self._data_for(x)
+        rows = max(1, ENTRIES // max(1, len(x) * data.x[0].numel()))
+        point, total = x.requires_grad_(), torch.zeros_like(x)
+        for inputs, targets in zip(data.x.split(rows), data.y.split(rows), strict=True):
+            outputs = self.architecture.networks(self.decode(point), inputs)
+            # A sum over networks, so that none scales or bends another's gradient.
+            loss = self._objective.loss(outputs, targets).sum() / len(data)
+            total += torch.autograd.grad(loss, point)[0]
+        return total
+
+    def _data_for(self, x: Tensor) -> Split:
+        """The rows on the device of the points and in their precision, moved once."""
+        key = (x.device, x.dtype)
+        if key not in self._moved:
+            data = self._rows.to(x.device)
+            inputs = data.x.to(x.dtype) if data.x.is_floating_point() else data.x
+            self._moved[key] = Split(inputs, data.y)
+        return self._moved[key]
+
+    @cached_property
+    def _rows(self) -> Split:
+        """The training rows that the loss is taken on."""
+        data, size = self.task.splits["train"], self.config.batch_size
+        if size is None or size >= len(data):
+            return data
+        chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:size]
+        return Split(data.x[chosen], data.y[chosen])
+
+    @property
+    def _objective(self) -> Objective:
+        if self.task.objective is None:
+            raise UnsupportedError(f"guidance task_loss: {self.task!r} has no loss to go down")
+        return self.task.objective
