@@ -257,6 +257,6 @@ def test_metrics_hold_what_they_promise(undisturbed: Path) -> None:
         for score in ("accuracy", "loss"):
             assert rows[score].keys() == {"mean", "std"}
     for rows in (metrics, *nulls.values()):
-        assert rows["novelty"].keys() == {"nearest_ratio", "spread_ratio"}
+        assert rows["novelty"].keys() == {"nearest", "nearest_ratio", "spread_ratio"}
     assert metrics["seconds"].keys() == set(STAGES)
     assert without_seconds(metrics).keys() == {"zoo", "samples", "novelty", "nulls"}

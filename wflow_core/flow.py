@@ -78,8 +78,9 @@ class Flow:
         if self.options.predict == "target":
             found, wanted = (1 - t).unsqueeze(-1) * found, self.manifold.logmap(x, x1)
         error = found - wanted
-        weighted = error if weight is None else weight * error
-        return self.manifold.inner(x, weighted, error) / x.shape[-1]
+        if weight is not None:
+            error = self.manifold.proju(x, weight.sqrt() * error)
+        return self.manifold.inner(x, error, error) / x.shape[-1]
 
     def field(self, model: Model, **condition: Tensor) -> VectorField:
         """The field ``v(t, x)`` that a solver integrates; t is a scalar tensor."""

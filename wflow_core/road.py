@@ -16,6 +16,7 @@ import torch
 from wflow_core import stages
 from wflow_core.artefacts import Content
 from wflow_core.assembly import Assembly
+from wflow_core.devices import choose
 from wflow_core.errors import HookError
 from wflow_core.record import Record
 from wflow_core.run_folder import METRICS, claim, refuse_foreign
@@ -39,11 +40,13 @@ def run(
 
     Raises:
         StoreError: the folder is in use, of another spec, or damaged.
+        WflowError: there is no such device here.
     """
+    where = choose(device)
     refuse_foreign(Path(folder))
     with Store(Path(folder)).locked() as store:
         claim(store, assembly.resolved, overwrite)
-        road = Road(assembly, store, torch.device(device))
+        road = Road(assembly, store, where)
         with road.watched():
             return road.travel()
 
@@ -119,6 +122,7 @@ class Road:
     def _finish(self, metrics: dict[str, Any]) -> dict[str, Any]:
         """Write ``metrics.json``, with the seconds of every stage, and tell the hooks."""
         whole = metrics | {"seconds": self.record.seconds()}
-        self.store.write_json(METRICS, whole)
+        if self.store.read_json(METRICS) != whole:
+            self.store.write_json(METRICS, whole)
         self.hooks.run_end(metrics=whole, folder=self.store.folder)
         return whole

@@ -79,7 +79,9 @@ def collect(work: Work) -> Content:
             f"{broken} of {len(zoo)} networks of the zoo have weights that are not finite; lower "
             "the learning rate that the zoo is trained with, or leave those networks out"
         )
-    return weight_set_content(zoo)
+    tensors, data = weight_set_content(zoo)
+    sources = work.assembly.zoo.provenance()
+    return tensors, data if sources is None else data | {"sources": sources}
 
 
 def canonicalize(work: Work) -> Content:
@@ -152,6 +154,11 @@ def draw_networks(
         a.flow, velocity, a.solver, a.prior, n, generator, a.spec.sample.batch_size, a.guidance,
         report,
     )  # fmt: skip
+    if not ends.isfinite().all():
+        raise DataError(
+            "sampling diverged: weights are not finite; lower guidance.strength or solver.noise, "
+            "or take more solver.steps"
+        )
     decode = a.codec.decode if a.codec else torch.nn.Identity()
     return WeightSet.of(a.architecture.module, decode(ends), initial=decode(starts))
 

@@ -81,15 +81,20 @@ class Trainer:
             group["lr"] = o.lr * self._rate()
         x0, x1 = self.coupling.draw(self.zoo, o.batch_size, self.generator)
         t = self.flow.times.draw(o.batch_size, self.generator)
-        low = torch.bfloat16 if o.precision == "bfloat16" else None
-        with torch.autocast(self.weight.device.type, low, enabled=low is not None):
-            loss = self.flow.loss(self.velocity, x0, x1, t, self.generator, self.weight).mean()
+        loss = self.flow.loss(self._velocity, x0, x1, t, self.generator, self.weight).mean()
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.velocity.parameters(), o.clip)
         self.optimizer.step()
         self.average.update(self.velocity, self.iteration)
         return loss.detach()
+
+    def _velocity(self, x: Tensor, t: Tensor) -> Tensor:
+        """The network in low precision if so asked; the manifold's operations never are."""
+        low = torch.bfloat16 if self.options.precision == "bfloat16" else None
+        with torch.autocast(x.device.type, low, enabled=low is not None):
+            found: Tensor = self.velocity(x, t)
+        return found.to(x.dtype)
 
     def _rate(self) -> float:
         """The learning rate of this iteration, as a fraction of the highest."""
