@@ -9,7 +9,7 @@ import torch
 
 from wflow_core.errors import SpaceError
 from wflow_core.testing import ManifoldContract
-from wflow_plugins.manifolds.geoopt_manifold import GeooptManifold, suitable
+from wflow_plugins.manifolds.geoopt import GeooptManifold, suitable
 
 
 class TestLorentz(ManifoldContract):

@@ -15,7 +15,7 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.testing.curved import UnitSphere
 from wflow_plugins.manifolds.euclidean import Euclidean
-from wflow_plugins.manifolds.geoopt_manifold import GeooptManifold
+from wflow_plugins.manifolds.geoopt import GeooptManifold
 from wflow_plugins.solvers.dopri5 import Dopri5
 from wflow_plugins.solvers.euler import Euler
 from wflow_plugins.solvers.guided_euler import GuidedEuler

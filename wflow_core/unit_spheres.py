@@ -57,7 +57,7 @@ def unit_scales(symmetry: Symmetry, weights: Tensor) -> Element:
         UnsupportedError: scales depend on each other in a cycle, so that no one pass finds them.
         DataError: a unit has no incoming weight but zeros, which no factor brings to unit norm.
     """
-    pieces, scale = symmetry.graph.split(weights), {}
+    pieces, scale = symmetry.graph.split(weights), dict[str, Tensor]()
     for group in _order(symmetry):
         blocks = _writing(symmetry, group)
         moved = symmetry.graph.act({b.name: pieces[b.name] for b in blocks}, Element(scale=scale))

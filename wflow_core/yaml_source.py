@@ -53,46 +53,6 @@ class Source:
             path = path[:-1]
         return self.places.get(path, self.name)
 
-    def set(self, assignment: str) -> None:
-        """Override a value by ``a.b=1``; the right side is YAML."""
-        dotted, sign, text = assignment.partition("=")
-        keys = tuple(dotted.split("."))
-        if not sign or not all(keys) or len(keys) > MOST_LEVELS:
-            raise SpecError([f"--set {_short(assignment)}: must look like zoo.networks=100"])
-        value = read_text(text, f"--set {dotted}")
-        if value.problems:
-            raise SpecError(value.problems)
-        target = self.data
-        for key in keys[:-1]:
-            target = self._enter(target, key, assignment)
-        key = _index(target, keys[-1], assignment)
-        target[key] = value.data
-        path: Keys = tuple(int(k) if k.isdecimal() else k for k in keys)
-        self.places = {p: at for p, at in self.places.items() if p[: len(path)] != path}
-        self.keys = {p: at for p, at in self.keys.items() if p[: len(path)] != path}
-        self.places |= {(*path, *p): f"--set {dotted}" for p in {(), *value.places}}
-
-    @staticmethod
-    def _enter(target: Any, key: str, assignment: str) -> Any:
-        """What is at ``key``; a bare name or nothing there becomes a mapping."""
-        index = _index(target, key, assignment)
-        there = target.get(index) if isinstance(target, dict) else target[index]
-        if there is None or isinstance(there, str):
-            target[index] = {} if there is None else {"type": there}
-        return target[index]
-
-
-def _index(target: Any, key: str, assignment: str) -> Any:
-    if isinstance(target, dict):
-        return key
-    if isinstance(target, list) and key.isdecimal() and int(key) < len(target):
-        return int(key)
-    raise SpecError([f"--set {_short(assignment)}: there is nothing to set at {key!r}"])
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
 
 def read_file(path: Path) -> Source:
     """Read a YAML file.

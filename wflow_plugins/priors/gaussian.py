@@ -25,7 +25,7 @@ class Gaussian(Prior):
         return self.space.manifold.projx(self.config.mean + self.config.std * noise)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        if "euclidean" not in self.space.offers:
+        if "euclidean" not in self.space.manifold.offers:
             raise UnsupportedError("the density of a projected Gaussian is not known here")
         z = (x - self.config.mean) / self.config.std
         constant = self.space.dim * (math.log(self.config.std) + 0.5 * math.log(2 * math.pi))

@@ -27,6 +27,6 @@ class Initializer(Prior):
         return self.space.represent(self.initial.initialize(n, generator))
 
     def log_prob(self, x: Tensor) -> Tensor:
-        if "euclidean" not in self.space.offers:
+        if "euclidean" not in self.space.manifold.offers:
             raise UnsupportedError("the density of initialisations is known in flat space only")
         return self.initial.initial_log_prob(x)
