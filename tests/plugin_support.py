@@ -41,6 +41,7 @@ train: {iterations: 30, evaluate_every: 10, batch_size: 8}
 solver: {type: euler, steps: 4}
 sample: {networks: 8}
 metrics: [task_score, model_average, novelty]
+hooks: [progress, log]
 """
 
 

@@ -135,7 +135,7 @@ def test_plugins_broken_in_other_ways(site: Path, text: str, said: str) -> None:
     with pytest.raises(SpecError) as caught:
         spec_from_text(TINY + "codec: x\n", "s.yaml")
     [line] = caught.value.problems
-    assert line.startswith("s.yaml:13:8: codec: codec 'x' of half-broken 0.1")
+    assert line.startswith("s.yaml:14:8: codec: codec 'x' of half-broken 0.1")
     assert said in line
 
 

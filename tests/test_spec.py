@@ -40,7 +40,7 @@ WRONG = {
         "11:20: sample.networks: input should be greater than or equal to 2; got 1",
     ),
     "nothing": (tiny(seed=""), "2:1: seed: input should be a valid integer; got None"),
-    "nothing, last": (tiny(metrics=""), "12:1: metrics: input should be a list; got None"),
+    "nothing, last": (tiny(hooks=""), "13:1: hooks: input should be a list; got None"),
     "no list": (tiny(metrics="novelty"), "12:10: metrics: input should be a list; got 'novelty'"),
     "no mapping": (tiny(task="[x]"), "3:7: task: input should be a mapping; got ['x']"),
     "missing": (tiny(prior=None), "1:1: prior is missing"),
@@ -48,7 +48,7 @@ WRONG = {
     "missing type": (tiny(zoo="{networks: 24}"), "5:6: zoo.type is missing"),
     "unknown key": (
         tiny(metrics=None, metric="[novelty]"),
-        f"12:1: unknown option metric (did you mean 'metrics'?); options: {', '.join(FIELDS)}",
+        f"13:1: unknown option metric (did you mean 'metrics'?); options: {', '.join(FIELDS)}",
     ),
     "unknown option": (
         tiny(architecture="{type: mlp, hiden: [4]}"),
@@ -113,7 +113,7 @@ WRONG = {
     ),
     "duplicate key": (
         TINY + "seed: 1\n",
-        "13:1: key 'seed' is given twice, first at s.yaml:2:1",
+        "14:1: key 'seed' is given twice, first at s.yaml:2:1",
     ),
     "duplicate key, nested": (
         tiny(architecture="{type: mlp, hidden: [4], hidden: [5]}"),
@@ -139,8 +139,8 @@ WRONG = {
         "5:6: tag '!x' means nothing here; leave it out",
     ),
     "wrong tag": (tiny(seed="!!bool maybe"), "2:7: cannot be read as bool: 'maybe'"),
-    "merge key": (TINY + "<<: {seed: 1}\n", "13:1: keys must be plain names"),
-    "list as a key": (TINY + "? [a]\n: 1\n", "13:3: keys must be plain names"),
+    "merge key": (TINY + "<<: {seed: 1}\n", "14:1: keys must be plain names"),
+    "list as a key": (TINY + "? [a]\n: 1\n", "14:3: keys must be plain names"),
     "deep": (tiny(seed="[" * 100 + "]" * 100), "2:71: nested more than 64 levels deep"),
     "half a character": (
         tiny(name='"\\ud800"'),
@@ -149,20 +149,20 @@ WRONG = {
     ),
     "two documents": (
         TINY + "---\n" + TINY,
-        "13:1: not valid YAML: expected a single document in the stream, but found another "
+        "14:1: not valid YAML: expected a single document in the stream, but found another "
         "document (it starts on line 1)",
     ),
     "open quote": (
-        tiny(metrics="['novelty]"),
-        "13:1: not valid YAML: while scanning a quoted scalar, found unexpected end of stream "
-        "(it starts on line 12)",
+        tiny(hooks="['log]"),
+        "14:1: not valid YAML: while scanning a quoted scalar, found unexpected end of stream "
+        "(it starts on line 13)",
     ),
     "tab": (
         "name: x\n\tseed: 0\n",
         "2:1: not valid YAML: while scanning for the next token, "
         "found character '\\t' that cannot start any token",
     ),
-    "control character": (TINY + "x\x07", "13:2: not text: character 0x07"),
+    "control character": (TINY + "x\x07", "14:2: not text: character 0x07"),
     "no mapping at all": ("- 1\n", "1:1: a spec must be a mapping of names"),
     "need: a prior": (
         tiny(prior="gaussian"),
@@ -198,7 +198,7 @@ def test_all_problems_at_once_in_the_order_of_the_file() -> None:
         extra="{x: 1, x: 2}",
     )
     places = [line.split(": ")[0] for line in problems(text)]
-    expected = ["2:7", "5:13", "8:11", "9:9", "9:28", "12:11", "12:45", "13:1", "13:15"]
+    expected = ["2:7", "5:13", "8:11", "9:9", "9:28", "12:11", "12:45", "14:1", "14:15"]
     assert places == [f"s.yaml:{place}" for place in expected]
 
 

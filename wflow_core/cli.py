@@ -5,30 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from wflow_core.cli_options import DEVICE, JSON, MOST, RUN, SET, SPEC, THREADS
+from wflow_core.cli_options import device as _device
+from wflow_core.cli_setup import doctor, init, plugins
 from wflow_core.commands import LazyCommands, clear_errors
-from wflow_core.errors import WflowError
 
 if TYPE_CHECKING:
     from wflow_core.assembly import Assembly
-
-SPEC = click.argument("spec", type=click.Path(path_type=Path))
-RUN = click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
-SET = click.option(
-    "--set", "overrides", multiple=True, metavar="A.B=1", help="Override a value of the spec."
-)
-DEVICE = click.option(
-    "--device", default="cpu", show_default=True, metavar="NAME",
-    help="cpu, cuda, cuda:1, ..., or auto: cuda where there is one.",
-)  # fmt: skip
-THREADS = click.option(
-    "--threads", type=click.IntRange(1, 1024), help="CPU threads [torch's default]."
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-MOST = 2**63 - 1
 
 
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -95,27 +82,6 @@ def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("kind", required=False)
-@JSON
-@clear_errors
-def plugins(kind: str | None, as_json: bool) -> None:
-    """List what is installed: kind, name, and the distribution it comes from."""
-    from wflow_core import registry
-
-    if kind and kind not in registry.KINDS:
-        guess = registry.suggest(kind, registry.KINDS)
-        raise WflowError(f"unknown kind {kind!r}{guess}; kinds: {', '.join(registry.KINDS)}")
-    found = registry.plugins(kind)
-    if as_json:
-        rows = [{"kind": p.kind, "name": p.name, "distribution": p.distribution,
-                 "version": p.version} for p in found]  # fmt: skip
-        click.echo(json.dumps(rows, indent=2))
-        return
-    for p in found:
-        click.echo(f"{p.kind:<14} {p.name:<20} {p.origin}")
-
-
-@main.command()
 @clear_errors
 def schema() -> None:
     """Print the JSON schema of specs, with the options of every installed component."""
@@ -151,6 +117,60 @@ def sample(
     click.echo(f"{out}: {networks} networks")
 
 
+@main.command()
+@RUN
+@click.option(
+    "--networks", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Networks made by `wflow sample` [those of the run].",
+)  # fmt: skip
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="NAME",
+    help="What to measure; again, or a,b, for several [the spec's].",
+)  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, MOST), help="Seed of the nulls [the spec's].")
+@click.option("--out", type=click.Path(path_type=Path), help="JSON file to write, too.")
+@DEVICE
+@THREADS
+@JSON
+@clear_errors
+def evaluate(
+    run_dir: Path,
+    networks: Path | None,
+    metrics: tuple[str, ...],
+    seed: int | None,
+    out: Path | None,
+    device: str,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Measure networks again, beside the zoo of a finished RUN and the nulls.
+
+    Without further options it repeats what the run found. The run folder stays as it is.
+    """
+    where = _device(device, threads)
+    from wflow_core.export import read_networks, refuse_existing, write_numbers
+    from wflow_core.table import print_table
+    from wflow_core.trained import load
+
+    if out:
+        refuse_existing(out)
+    flow = load(run_dir, where)
+    module = flow.assembly.architecture.module
+    measured = read_networks(networks, module) if networks else None
+    names = [name.strip() for of in metrics for name in of.split(",")]
+    numbers = flow.evaluate(measured, names or None, seed).numbers
+    if out:
+        write_numbers(numbers, out)
+    if as_json:
+        click.echo(json.dumps(numbers, indent=2))
+    else:
+        print_table(numbers)
+
+
+for command in (plugins, doctor, init):
+    main.add_command(command)
+
+
 def _assemble(spec: Path, overrides: Sequence[str]) -> Assembly:
     from wflow_core.assembly import assemble
     from wflow_core.spec import load_spec
@@ -160,9 +180,3 @@ def _assemble(spec: Path, overrides: Sequence[str]) -> Assembly:
 
 def _with_seed(overrides: tuple[str, ...], seed: int | None) -> tuple[str, ...]:
     return overrides if seed is None else (*overrides, f"seed={seed}")
-
-
-def _device(name: str, threads: int | None) -> Any:
-    from wflow_core.devices import choose
-
-    return choose(name, threads)

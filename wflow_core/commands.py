@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import click
 
+from wflow_core import registry
 from wflow_core.errors import WflowError
+from wflow_core.inspection import summary
 
 # What torch says of it, on the CPU and on CUDA.
 NO_MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)
@@ -19,42 +23,64 @@ FIX = 2
 """Exit code of anything that the user can mend."""
 
 
+# A file without a name that cannot take more is what the output goes to.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+
 class LazyCommands(click.Group):
     """Adds the commands of the entry-point group ``wflow.commands``, imported when called."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click does it, but for an output that cannot be written: a message, no traceback."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if error.errno not in FULL or error.filename is not None:
+                raise
+            with suppress(OSError):
+                click.echo(f"wflow: the output cannot be written: {error.strerror}", err=True)
+            _forget(sys.stdout)
+            _forget(sys.stderr)
+            sys.exit(FIX)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *self._offered()})
+        return sorted({*super().list_commands(ctx), *registry.commands()})
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         own = super().get_command(ctx, name)
-        if own or name not in self._offered():
+        if own or name not in (offered := registry.commands()):
             return own
-        plugin = self._offered()[name]
+        plugin = offered[name]
         try:
-            command = plugin.load()
-        except Exception as error:
+            command = plugin.entry_point.load()
+        except (Exception, SystemExit) as error:
             raise _broken(plugin, f"fails to import: {type(error).__name__}: {error}") from error
         if not isinstance(command, click.Command):
             raise _broken(plugin, f"is {command!r}, not a click command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Own commands with their help; others by name alone, so that help imports nothing."""
-        rows = []
+        """Own commands with their help; that of others is read from their source, not imported."""
+        others, rows = registry.commands(), []
         for name in self.list_commands(ctx):
             own = super().get_command(ctx, name)
-            rows.append((name, own.get_short_help_str(80) if own else "(from a plugin)"))
+            rows.append((name, own.get_short_help_str(80) if own else _short_help(others[name])))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
-    @staticmethod
-    def _offered() -> dict[str, EntryPoint]:
-        return {e.name: e for e in entry_points(group="wflow.commands")}
+
+def _short_help(plugin: registry.Plugin) -> str:
+    return summary(plugin) or f"(from {plugin.origin})"
 
 
-def _broken(plugin: EntryPoint, why: str) -> click.ClickException:
-    origin = f"{plugin.dist.name} {plugin.dist.version}" if plugin.dist else "a plugin"
-    return click.UsageError(f"command {plugin.name!r} of {origin} ({plugin.value}) {why}")
+def _broken(plugin: registry.Plugin, why: str) -> click.ClickException:
+    return click.UsageError(f"{plugin.label} ({plugin.entry_point.value}) {why}")
+
+
+def _forget(stream: Any) -> None:
+    """Let go of what a stream still holds, which the interpreter would write when it ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def clear_errors(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ import torch
 from wflow_core.errors import WflowError
 
 
-def choose(name: str = "auto", threads: int | None = None) -> torch.device:
+def choose(name: str | torch.device = "auto", threads: int | None = None) -> torch.device:
     """The device of that name; ``auto`` is CUDA where there is one.
 
     Raises:
@@ -21,7 +21,7 @@ def choose(name: str = "auto", threads: int | None = None) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
         torch.Generator(device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0].split(". ")[0]
-        raise WflowError(f"--device {name}: not to be had here ({reason}); try cpu") from error
+        raise WflowError(f"device {str(name)!r}: not to be had here ({reason}); try cpu") from error
     return device

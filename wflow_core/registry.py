@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
 from wflow_core.errors import PluginError
@@ -48,22 +48,45 @@ class Plugin:
     def origin(self) -> str:
         return f"{self.distribution} {self.version}"
 
+    @property
+    def label(self) -> str:
+        return f"{self.kind} {self.name!r} of {self.origin}"
+
 
 def plugins(kind: str | None = None) -> list[Plugin]:
     """Installed plugins, of one kind or of all, in the order of kinds and names."""
     kinds = [kind] if kind else list(KINDS)
-    groups = {group: k for k, (group, _) in KINDS.items()}
+    ours = [p for p in _all_plugins() if p.kind in kinds]
+    return sorted(ours, key=lambda p: (kinds.index(p.kind), p.name, p.distribution))
+
+
+def commands() -> dict[str, Plugin]:
+    """Further commands by name; of two of one name, the first on the path."""
+    return {p.name: p for p in reversed(_all_plugins()) if p.kind == "command"}
+
+
+def _all_plugins() -> list[Plugin]:
     found: list[Plugin] = []
     seen: set[str] = set()
     for dist in distributions():
-        offered = dict.fromkeys(e for e in dist.entry_points if e.group in groups)
-        name = dist.metadata["Name"] if offered else ""
+        offered = _offered(dist)
+        normal = re.sub(r"[-_.]+", "-", offered[0].distribution).lower() if offered else ""
         # Of a distribution that lies on the path twice, the first is the one that imports.
-        if offered and (normal := re.sub(r"[-_.]+", "-", name).lower()) not in seen:
+        if offered and normal not in seen:
             seen.add(normal)
-            found += [Plugin(groups[e.group], e.name, name, dist.version, e) for e in offered]
-    ours = (p for p in found if p.kind in kinds)
-    return sorted(ours, key=lambda p: (kinds.index(p.kind), p.name, p.distribution))
+            found += offered
+    return found
+
+
+def _offered(dist: Distribution) -> list[Plugin]:
+    """What a distribution offers; nothing where its metadata is damaged."""
+    groups = {group: kind for kind, (group, _) in KINDS.items()} | {COMMANDS: "command"}
+    try:
+        ours = dict.fromkeys(e for e in dist.entry_points if e.group in groups)
+        name = dist.metadata["Name"] if ours else ""
+        return [Plugin(groups[e.group], e.name, name, dist.version, e) for e in ours]
+    except Exception:  # whatever its parser meets: somebody else's package stops no run
+        return []
 
 
 def find(kind: str, name: str) -> Plugin:
@@ -75,10 +98,7 @@ def find(kind: str, name: str) -> Plugin:
     offered = plugins(kind)
     matches = [p for p in offered if p.name == name]
     if len(matches) > 1:
-        raise PluginError(
-            f"{kind} {name!r} is offered by {' and by '.join(p.origin for p in matches)}; "
-            "uninstall one of them"
-        )
+        raise PluginError(f"{kind} {name!r} {clash(matches)}")
     if not matches:
         names = [p.name for p in offered]
         raise PluginError(f"unknown {kind} {name!r}{suggest(name, names)}; {listing(kind, names)}")
@@ -91,22 +111,28 @@ def load(kind: str, name: str) -> type[Any]:
     Raises:
         PluginError: it is unknown, fails to import, or does not implement the interface.
     """
-    plugin = find(kind, name)
+    return load_plugin(find(kind, name))
+
+
+def load_plugin(plugin: Plugin) -> type[Any]:
+    """The same for a plugin that was found."""
     try:
         loaded = plugin.entry_point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
-            f"{kind} {name!r} of {plugin.origin} fails to import from "
-            f"{plugin.entry_point.value!r}: {type(error).__name__}: {error}; "
-            f"mend or reinstall {plugin.distribution}"
+            f"{plugin.label} fails to import from {plugin.entry_point.value!r}: "
+            f"{type(error).__name__}: {error}; mend or reinstall {plugin.distribution}"
         ) from error
-    module, _, cls = KINDS[kind][1].partition(":")
+    module, _, cls = KINDS[plugin.kind][1].partition(":")
     interface = getattr(import_module(module), cls)
     if not (isinstance(loaded, type) and issubclass(loaded, interface)):
-        raise PluginError(
-            f"{kind} {name!r} of {plugin.origin} is {loaded!r}, not a subclass of {module}.{cls}"
-        )
+        raise PluginError(f"{plugin.label} is {loaded!r}, not a subclass of {module}.{cls}")
     return loaded
+
+
+def clash(matches: Iterable[Plugin]) -> str:
+    """Several plugins of one kind and name, in words."""
+    return f"is offered by {' and by '.join(p.origin for p in matches)}; uninstall one of them"
 
 
 def suggest(name: str, names: Iterable[str]) -> str:

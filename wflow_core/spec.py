@@ -13,6 +13,7 @@ from wflow_core.components import Found, Slot, find_all
 from wflow_core.errors import SpecError
 from wflow_core.interfaces.component import Options
 from wflow_core.options import SampleOptions, TrainOptions
+from wflow_core.overrides import override
 from wflow_core.registry import KINDS
 from wflow_core.spec_errors import Path as Keys
 from wflow_core.spec_errors import by_place, validate
@@ -40,7 +41,7 @@ class Spec(Options):
     guidance: Slot | None = None
     sample: SampleOptions = SampleOptions()
     metrics: tuple[Slot, ...] = ()
-    hooks: tuple[Slot, ...] = (Slot(type="progress"), Slot(type="log"))
+    hooks: tuple[Slot, ...] = (Slot(type="progress"), Slot(type="log"), Slot(type="report"))
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ def parse(source: Source, overrides: Sequence[str] = ()) -> SpecFile:
     if not isinstance(source.data, dict):
         wrong = f"{source.place(())}: a spec must be a mapping of names"
         raise SpecError([*source.problems, wrong])
-    for override in overrides:
-        source.set(override)
+    for assignment in overrides:
+        override(source, assignment)
     spec, problems = validate(Spec, source.data, source, ())
     found, more = find_all(named(spec.model_dump() if spec else source.data), source)
     # What could not be read is wrong in its place already.

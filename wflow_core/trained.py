@@ -7,17 +7,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from wflow_core import registry
 from wflow_core.artefacts import weight_set
 from wflow_core.assembly import Assembly, assemble
-from wflow_core.errors import DataError, StoreError, UnsupportedError
+from wflow_core.devices import choose
+from wflow_core.errors import DataError, SpaceError, StoreError, UnsupportedError
+from wflow_core.evaluation import Evaluation
+from wflow_core.evaluation import evaluate as evaluate_networks
 from wflow_core.interfaces.component import Report, silent
+from wflow_core.interfaces.metric import Metric
 from wflow_core.run_folder import RECORD, run_spec
 from wflow_core.seeds import stage_generator
+from wflow_core.space import missing, offered
 from wflow_core.spec import load_spec
 from wflow_core.stages import draw_networks, trained_velocity
 from wflow_core.store import Artefact, Store
@@ -51,6 +58,11 @@ class TrainedFlow:
         name = ("canonicalize", "canonical") if moved else ("collect", "zoo")
         return weight_set(self._load(*name), self.device)
 
+    @property
+    def collected(self) -> WeightSet:
+        """The zoo before canonicalizers moved it."""
+        return weight_set(self._load("collect", "zoo"), self.device)
+
     def _load(self, stage: str, name: str) -> Artefact:
         """An artefact that the record knows as this spec's, not one that another run left."""
         record = self.store.read_json(RECORD) or {}
@@ -69,6 +81,50 @@ class TrainedFlow:
         # Another stream than the run's own samples, so that the same seed makes others.
         generator = stage_generator(seed, "sample more", self.device)
         return draw_networks(self.assembly, self.velocity, n, generator, report)
+
+    def evaluate(
+        self,
+        networks: WeightSet | None = None,
+        metrics: Sequence[Metric | str] | None = None,
+        seed: int | None = None,
+        report: Report = silent,
+    ) -> Evaluation:
+        """Measure ``networks`` beside the zoo and the nulls, as the run measured its samples.
+
+        Args:
+            networks: of the run's architecture; the run's own samples by default.
+            metrics: by name, or made; those of the spec by default.
+            seed: of the nulls; the run's by default, which gives the run's own numbers.
+
+        Raises:
+            PluginError: a metric is unknown.
+            SpaceError: a metric needs what the run does not offer.
+        """
+        a = self.assembly
+        chosen = self.samples if networks is None else networks.to(self.device)
+        if not len(chosen):
+            raise DataError("there is no network to evaluate: `networks` is empty")
+        wanted = a.metrics if metrics is None else [self._metric(m) for m in metrics]
+        generator = stage_generator(a.spec.seed if seed is None else seed, "evaluate", self.device)
+        before = [self.collected] if a.canonicalizers else []
+        return evaluate_networks(
+            wanted, a.architecture, a.zoo, self.zoo, chosen, generator, report, *before
+        )
+
+    def _metric(self, metric: Metric | str) -> Metric:
+        """A metric by name: as the spec has it, else with its defaults."""
+        if isinstance(metric, Metric):
+            return metric
+        a = self.assembly
+        of_spec = dict(zip((slot.type for slot in a.spec.metrics), a.metrics, strict=True))
+        if metric in of_spec:
+            return of_spec[metric]
+        cls = registry.load("metric", metric)
+        offers = offered([a.task, a.architecture, a.zoo]) | a.space.offers
+        if reasons := missing(cls, offers):
+            raise SpaceError(f"metric {metric!r} {'; '.join(reasons)}")
+        made: Metric = cls(a.task, a.architecture)
+        return made
 
     @torch.no_grad()
     def predict(self, x: Tensor, networks: WeightSet | None = None) -> Tensor:
@@ -98,7 +154,8 @@ def load(folder: Path | str, device: torch.device | str = "cpu") -> TrainedFlow:
     Raises:
         StoreError: the folder is no run, or its training is not finished.
         SpecError: a plugin that the run used is not installed.
+        WflowError: there is no such device here.
     """
-    place = Path(folder)
+    place, where = Path(folder), choose(device)
     assembly = assemble(load_spec(run_spec(place)))
-    return TrainedFlow(assembly, Store(place), torch.device(device))
+    return TrainedFlow(assembly, Store(place), where)

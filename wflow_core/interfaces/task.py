@@ -71,6 +71,14 @@ class Task(Component):
             DataError: the data is absent or damaged.
         """
 
+    def locate(self) -> str:
+        """Where the data is, in a few words, told without reading or fetching it.
+
+        Raises:
+            DataError: it is not there; says where it was sought.
+        """
+        return "comes with its package" if "data" in self.offers else "needs none"
+
     @cached_property
     def splits(self) -> Mapping[str, Split]:
         """The splits, loaded once."""

@@ -56,6 +56,16 @@ def image_signature(options: ImageOptions) -> Signature:
     return Signature((SIDE * SIDE,) if options.flat else (1, SIDE, SIDE), CLASSES)
 
 
+def image_place(files: DataFiles, options: ImageOptions) -> str:
+    """The folder of the files, which are neither read nor fetched.
+
+    Raises:
+        DataError: no place holds them all.
+    """
+    found = files.find(options.data_dir, download=False)
+    return f"in {next(iter(found.values())).parent}"
+
+
 def image_splits(files: DataFiles, options: ImageOptions) -> dict[str, Split]:
     """The official test set as ``test``, slices of the training set as ``train`` and ``val``.
 

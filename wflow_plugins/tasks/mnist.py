@@ -7,7 +7,12 @@ from collections.abc import Mapping
 from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_core.objectives import Classification
 from wflow_plugins.tasks.data_files import DataFiles
-from wflow_plugins.tasks.idx_images import ImageOptions, image_signature, image_splits
+from wflow_plugins.tasks.idx_images import (
+    ImageOptions,
+    image_place,
+    image_signature,
+    image_splits,
+)
 
 MNIST = DataFiles(
     "mnist",
@@ -41,6 +46,9 @@ class Mnist(Task):
     @property
     def signature(self) -> Signature:
         return image_signature(self.config)
+
+    def locate(self) -> str:
+        return image_place(MNIST, self.config)
 
     def load(self) -> Mapping[str, Split]:
         return image_splits(MNIST, self.config)

@@ -6,13 +6,18 @@ from typing import Any
 
 import click
 
+from wflow_core import registry
 from wflow_core.cli import main
+from wflow_reference.components import DISTRIBUTION
 from wflow_reference.options import table
 
 
 def commands() -> str:
     """A section a command; those of other distributions are left out."""
-    return "\n\n".join(_command(name, command) for name, command in main.commands.items())
+    context = click.Context(main)
+    ours = [name for name, p in registry.commands().items() if p.distribution == DISTRIBUTION]
+    found = main.commands | {name: main.get_command(context, name) for name in sorted(ours)}
+    return "\n\n".join(_command(name, command) for name, command in found.items())
 
 
 def _command(name: str, command: click.Command) -> str:

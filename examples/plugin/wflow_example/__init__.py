@@ -1,0 +1,1 @@
+"""Plugins for wflow: the architecture ``wide_and_deep`` and the manifold ``cylinder``."""

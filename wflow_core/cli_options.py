@@ -1,0 +1,32 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+MOST = 2**63 - 1
+"""The largest seed."""
+
+SPEC = click.argument("spec", type=click.Path(path_type=Path))
+RUN = click.argument("run_dir", metavar="RUN", type=click.Path(path_type=Path))
+SET = click.option(
+    "--set", "overrides", multiple=True, metavar="A.B=1", help="Override a value of the spec."
+)
+DEVICE = click.option(
+    "--device", default="cpu", show_default=True, metavar="NAME",
+    help="cpu, cuda, cuda:1, ..., or auto: cuda where there is one.",
+)  # fmt: skip
+THREADS = click.option(
+    "--threads", type=click.IntRange(1, 1024), help="CPU threads [torch's default]."
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def device(name: str, threads: int | None) -> Any:
+    """The torch device of ``--device``; imports torch."""
+    from wflow_core.devices import choose
+
+    return choose(name, threads)

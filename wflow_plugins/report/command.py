@@ -1,0 +1,34 @@
+"""The command ``wflow report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wflow_core.cli_options import RUN, THREADS, device
+from wflow_core.commands import clear_errors
+
+
+@click.command()
+@RUN
+@click.option("--out", type=click.Path(path_type=Path), help="HTML file [RUN/report.html].")
+@click.option("--no-steps", is_flag=True, help="Leave out the score by solver steps.")
+@click.option("--device", "where", metavar="NAME", help="cpu, cuda, ... [that of the run].")
+@THREADS
+@clear_errors
+def report(
+    run_dir: Path, out: Path | None, no_steps: bool, where: str | None, threads: int | None
+) -> None:
+    """Write the report of a finished RUN: one HTML file that opens offline.
+
+    Without --no-steps, networks are sampled in fewer solver steps, to draw how good they are.
+    """
+    chosen = device(where or "cpu", threads) if where or threads else None
+    from wflow_plugins.report.write import write_report
+
+    click.echo(write_report(run_dir, out, not no_steps, device=chosen, say=_say))
+
+
+def _say(text: str) -> None:
+    click.echo(f"report  {text}", err=True)

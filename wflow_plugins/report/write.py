@@ -1,0 +1,67 @@
+"""The report as a file: read the run, draw, write it whole or not at all."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wflow_core.errors import UnsupportedError
+from wflow_core.store import Store
+
+if TYPE_CHECKING:
+    import torch
+
+    from wflow_plugins.report.steps import Say
+
+REPORT = "report.html"
+
+
+def write_report(
+    folder: Path,
+    out: Path | None = None,
+    steps: bool = True,
+    networks: int = 64,
+    device: torch.device | str | None = None,
+    say: Say = print,
+) -> Path:
+    """Write the report of a finished run.
+
+    Args:
+        out: the file; by default ``report.html`` in the run folder.
+        steps: sample anew, to draw the score by the number of solver steps.
+        networks: how many networks that takes at most.
+        say: takes a line that tells the user what is being done.
+        device: where they are sampled; by default where the run was.
+
+    Returns:
+        The file.
+
+    Raises:
+        StoreError: the run is not finished, or the file cannot be written.
+        UnsupportedError: a library that draws is not installed.
+    """
+    _refuse_without("matplotlib", "jinja2")
+    from wflow_plugins.report.data import read
+    from wflow_plugins.report.figures import pictures
+    from wflow_plugins.report.page import page
+    from wflow_plugins.report.steps import steps_curve
+
+    run = read(folder, device)
+    curve = steps_curve(run, networks, say) if steps else None
+    notes = [f"No score by solver steps: {curve}."] if isinstance(curve, str) else []
+    say("figures")
+    drawn = pictures(run, None if isinstance(curve, str) else curve)
+    place = out or folder / REPORT
+    Store(place.parent).write(place.name, page(run, drawn, notes))
+    return place
+
+
+def _refuse_without(*libraries: str) -> None:
+    for name in libraries:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise UnsupportedError(
+                f"the report needs {name}, which does not import here ({error}); pip install {name}"
+            ) from error
