@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from wflow_core.errors import DataError, UnsupportedError
+from wflow_core.flow import Flow
 from wflow_core.interfaces.task import Signature
+from wflow_core.options import FlowOptions
+from wflow_core.sampling import integrate
 from wflow_core.unit_spheres import outside, unit_scales, unit_spheres
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere as ToSpheres
 from wflow_plugins.manifolds import spherical
+from wflow_plugins.manifolds.normalized import Normalized
 from wflow_plugins.manifolds.relu_sphere import ReluSphere
 from wflow_plugins.manifolds.sphere import Sphere
+from wflow_plugins.solvers.euler import Euler
 
 ANGLES = [1e-7, 1e-6, 1e-4, 1e-2, 0.5, math.pi / 2, 3.0, math.pi - 1e-4, math.pi - 1e-6]
 PRECISIONS = [torch.float32, torch.float64]
@@ -148,3 +153,18 @@ def test_a_dead_unit_is_named() -> None:
 def test_activations_without_scaling_are_refused() -> None:
     with pytest.raises(UnsupportedError, match="no unit may be rescaled"):
         ToSpheres(Mlp(Signature((6,), 3), hidden=[5], activation="tanh"))
+
+
+def test_normalized_flows_move_in_flat_space_and_end_on_the_spheres() -> None:
+    m = Normalized(SYMMETRY.layout.size, SYMMETRY)
+    x0, x1 = torch.randn(6, m.dim, generator=seeded(), dtype=torch.float64), canonical()
+    flow = Flow(m, FlowOptions(predict="target"))
+    t = torch.full((6,), 0.5, dtype=torch.float64)
+    middle, _ = flow.path(x0, x1, t)
+    torch.testing.assert_close(middle, (x0 + x1) / 2)
+    # What leads to x1 from anywhere has no loss, whatever its length.
+    right = flow.loss(lambda x, t: 2 * (x1 - x), x0, x1, t)
+    assert right.max() < 1e-20
+    ends = integrate(flow, lambda x, t: torch.ones_like(x), Euler(steps=3), x0)
+    torch.testing.assert_close(m.ends.projx(ends), ends)
+    torch.testing.assert_close(ends, m.ends.projx(x0 + 1))

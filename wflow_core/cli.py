@@ -62,7 +62,8 @@ def run(
         click.echo(json.dumps(metrics, indent=2))
     else:
         print_table(metrics)
-        click.echo(f"\n{folder}: samples/, flow/, zoo/, metrics.json, record.json, log.jsonl")
+        made = sorted(p.name for p in folder.glob("*.html"))
+        click.echo(f"\n{folder}: {', '.join(['samples/', 'metrics.json', *made])}")
 
 
 @main.command()

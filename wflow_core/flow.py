@@ -77,6 +77,8 @@ class Flow:
         found = self.manifold.proju(x, model(x, t, **condition))
         if self.options.predict == "target":
             found, wanted = (1 - t).unsqueeze(-1) * found, self.manifold.logmap(x, x1)
+            if self.manifold.lands:
+                found = self.manifold.logmap(x, self._end(x, found))
         error = found - wanted
         if weight is not None:
             error = self.manifold.proju(x, weight.sqrt() * error)
@@ -92,4 +94,7 @@ class Flow:
 
     def jump(self, model: Model, t: Tensor, x: Tensor, **condition: Tensor) -> Tensor:
         """The predicted end x1_hat ``[B, D]`` of the way from x at time t."""
-        return self.manifold.expmap(x, (1 - t) * self.field(model, **condition)(t, x))
+        return self._end(x, (1 - t) * self.field(model, **condition)(t, x))
+
+    def _end(self, x: Tensor, u: Tensor) -> Tensor:
+        return self.manifold.land(self.manifold.expmap(x, u))

@@ -41,7 +41,9 @@ def integrate(
     x = x0
     for _, later in solver.steps(field, x0, grid[:-1] if jumps else grid, manifold, generator):
         x = later
-    return manifold.expmap(x, (1 - grid[-2]) * field(grid[-2], x)) if jumps else x
+    if jumps:
+        x = manifold.expmap(x, (1 - grid[-2]) * field(grid[-2], x))
+    return manifold.land(x)
 
 
 @torch.no_grad()

@@ -169,7 +169,7 @@ def refuse_off_manifold(zoo: Points, manifold: Manifold) -> None:
     Raises:
         DataError: with how far off they are, and the remedy.
     """
-    off = float((manifold.projx(zoo.x) - zoo.x).abs().max())
+    off = float((manifold.land(zoo.x) - zoo.x).abs().max())
     if off > 1e-4:
         raise DataError(
             f"the zoo's networks do not lie on {manifold}: coordinates are off by up to {off:.3g}; "

@@ -64,7 +64,7 @@ class Canonicalizer(Component):
             last = torch.arange(len(networks), device=last.device)
         pieces = [
             self._transform(networks[s : s + chunk], networks.weights[of])
-            for s, of in zip(range(0, len(networks), chunk), last.split(chunk), strict=True)
+            for s, of in zip(range(0, len(networks), chunk), torch.split(last, chunk), strict=True)
         ]
         whole = {
             name: torch.cat([p.tensors()[name] for p in pieces]) for name in pieces[0].tensors()

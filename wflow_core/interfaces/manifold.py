@@ -18,7 +18,12 @@ class Manifold(Component):
     Args:
         dim: D, the length of a flat point.
         symmetry: the symmetry of the coordinates, or None after a codec.
+
+    Attributes:
+        lands: flows end elsewhere than they move: zoo points lie where ``land`` leads.
     """
+
+    lands: bool = False
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):
         super().__init__(**options)
@@ -36,6 +41,10 @@ class Manifold(Component):
     @abstractmethod
     def projx(self, x: Tensor) -> Tensor:
         """``[B, D] -> [B, D]``, the closest point of the manifold."""
+
+    def land(self, x: Tensor) -> Tensor:
+        """``[B, D] -> [B, D]``: where the end of a flow is brought; on the manifold it is."""
+        return self.projx(x)
 
     @abstractmethod
     def proju(self, x: Tensor, u: Tensor) -> Tensor:

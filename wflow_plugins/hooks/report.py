@@ -11,6 +11,7 @@ from rich.console import Console
 from wflow_core.hooks import Hook, hookimpl
 from wflow_core.interfaces.component import Options
 from wflow_core.run_folder import SPEC
+from wflow_plugins.report import REPORT
 
 
 class Report(Hook):
@@ -25,12 +26,24 @@ class Report(Hook):
         )
         networks: int = Field(64, ge=2, description="networks a number of steps, at most")
 
+    fresh = True
+
     def __init__(self, **options: Any):
         super().__init__(**options)
         self.console = Console(stderr=True)
 
     @hookimpl
+    def wflow_run_start(self) -> None:
+        self.fresh = False
+
+    @hookimpl
+    def wflow_stage_end(self, reused: bool) -> None:
+        self.fresh |= not reused
+
+    @hookimpl
     def wflow_run_end(self, folder: Path) -> None:
+        if not self.fresh and (folder / REPORT).exists():
+            return  # of the same results
         if not (folder / SPEC).exists():  # hooks of somebody's own loop
             self._say(f"none: {folder} is no run folder")
             return

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.store import Store
+from wflow_plugins.report import REPORT
 
 if TYPE_CHECKING:
     import torch
 
     from wflow_plugins.report.steps import Say
-
-REPORT = "report.html"
 
 
 def write_report(
