@@ -178,7 +178,7 @@ def test_run_prints_a_table_or_json(tmp_path: Path) -> None:
     assert rows[1:8] == [
         "zoo", "samples", "untrained", "zoo_noise", "interpolation", "gaussian", "retrained",
     ]  # fmt: skip
-    assert f"\n{out}: samples/, flow/, zoo/" in shown.stdout
+    assert f"\n{out}: samples/, metrics.json" in shown.stdout
     again = wflow("run", spec, "--out", out, "--json")
     assert json.loads(again.stdout) == json.loads((out / "metrics.json").read_text())
     assert again.stderr.count("found finished") == 4

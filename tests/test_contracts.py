@@ -21,6 +21,7 @@ OPTIONS = {
     ("zoo", "gaussian"): {"networks": 8},
     ("velocity", "neuron_transformer"): {"width": 16, "heads": 2, "layers": 2},
     ("velocity", "mlp"): {"width": 16, "layers": 1},
+    ("velocity", "pna"): {"width": 16, "layers": 2},
     ("velocity", "relational_transformer"): {"width": 16, "heads": 2, "layers": 2},
 }
 

@@ -49,7 +49,10 @@ def test_every_moment_in_its_order(tmp_path: Path) -> None:
     ends = [m for name in names for m in (("stage_start", name), ("stage_end", name, False))]
     assert moments("stage_start", "stage_end") == ends
     assert moments()[0] == ("run_start", "tiny", "out")
-    assert moments()[-1] == ("run_end", ["collected", "novelty", "nulls", "samples", "seconds", "zoo"])
+    assert moments()[-1] == (
+        "run_end",
+        ["collected", "novelty", "nulls", "samples", "seconds", "zoo"],
+    )
     assert moments("run_failed") == []
     for name, expected in {
         "collect": [1, 2], "canonicalize": [1], "encode": [], "train": [10, 20, 30], "sample": [8],

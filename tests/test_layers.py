@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from wflow_core import registry
+from wflow_core.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -16,6 +18,7 @@ ENTRY_POINTS = [
     (group, name, value)
     for group, offered in PROJECT["project"]["entry-points"].items()
     for name, value in offered.items()
+    if group != registry.COMMANDS
 ]
 
 
@@ -55,6 +58,13 @@ def test_every_entry_point_loads_as_its_kind(group: str, name: str, value: str) 
     loaded = registry.load(kind, name)
     assert f"{loaded.__module__}:{loaded.__qualname__}" == value
     assert loaded.__doc__
+
+
+@pytest.mark.parametrize("name", PROJECT["project"]["entry-points"][registry.COMMANDS])
+def test_every_command_of_ours_is_one_and_says_what_it_does(name: str) -> None:
+    command = main.get_command(main.make_context("wflow", [], resilient_parsing=True), name)
+    assert isinstance(command, click.Command)
+    assert command.help
 
 
 def test_every_kind_has_an_interface_file() -> None:

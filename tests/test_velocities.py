@@ -14,6 +14,7 @@ from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.velocities.mlp import MlpVelocity
 from wflow_plugins.velocities.neuron_transformer import NeuronTransformer
+from wflow_plugins.velocities.pna import Pna
 from wflow_plugins.velocities.relational_transformer import RelationalTransformer
 
 WIDTHS = [(7,), (6, 5), (4, 5, 6), (16, 16)]
@@ -38,7 +39,11 @@ def points(s: Space, n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, tor
     return torch.randn(n, s.dim, generator=g), torch.rand(n, generator=g), g
 
 
-EQUIVARIANT = [NeuronTransformer, RelationalTransformer]
+EQUIVARIANT = [NeuronTransformer, RelationalTransformer, Pna]
+
+
+def small(cls: type[Velocity], s: Space, layers: int = 2) -> Velocity:
+    return cls(s, width=24, layers=layers, **({} if cls is Pna else {"heads": 3}))
 
 
 @pytest.mark.parametrize("cls", EQUIVARIANT)
@@ -49,7 +54,7 @@ def test_commutes_with_permutations(
     hidden: tuple[int, ...], cls: type[Velocity], seed: int, layers: int
 ) -> None:
     s = space(hidden)
-    v = lively(cls(s, width=24, heads=3, layers=layers))
+    v = lively(small(cls, s, layers))
     x, t, g = points(s, 3, seed)
     perm = Element(s.symmetry.random(3, g).perm)
     with torch.no_grad():
@@ -64,8 +69,8 @@ def test_commutes_with_permutations(
 @pytest.mark.parametrize("cls", EQUIVARIANT)
 @pytest.mark.parametrize("hidden", WIDTHS, ids=str)
 def test_runs_at_another_width(hidden: tuple[int, ...], cls: type[Velocity]) -> None:
-    small, large = space(hidden), space(tuple(3 * h for h in hidden))
-    v = lively(cls(small, width=24, heads=3, layers=2))
+    narrow, large = space(hidden), space(tuple(3 * h for h in hidden))
+    v = lively(small(cls, narrow))
     x, t, g = points(large, 2, 0)
     perm = Element(large.symmetry.random(2, g).perm)
     with torch.no_grad():
@@ -74,7 +79,7 @@ def test_runs_at_another_width(hidden: tuple[int, ...], cls: type[Velocity]) -> 
     assert out.shape == x.shape
     assert (moved - large.symmetry.act(out, perm)).abs().max() < 2e-5 * out.abs().max()
     count = sum(p.numel() for p in v.parameters())
-    assert count == sum(p.numel() for p in cls(large, width=24, heads=3, layers=2).parameters())
+    assert count == sum(p.numel() for p in small(cls, large).parameters())
 
 
 @pytest.mark.parametrize("cls", [*EQUIVARIANT, MlpVelocity])

@@ -21,8 +21,9 @@ def training(run: RunData) -> Picture | None:
         "training",
         "Training of the flow",
         "Flow loss of the pairs trained on, and of training runs held out; below, how far samples "
-        "spread beside held-out networks, which should stay near 1. The ring is the average that "
-        "was kept: the lowest held-out loss.",
+        "spread beside held-out networks, units as they come: near 1, or above it where an aligned "
+        "zoo meets a velocity to which the order of units is all one. The ring is the average "
+        "that was kept: the lowest held-out loss.",
         f"Held-out loss falls from {short(held[0][1])} to {short(least)} at iteration {at:g}, "
         f"which was chosen; it ends at {short(held[-1][1])}.",
         svg(lambda figure: _draw(figure, run.history, held, (at, least))),
