@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 import torch
 from torch import Tensor
 
-from wflow_core.errors import DataError
+from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.space import Points, Space
 from wflow_core.testing.curved import UnitSphere
-from wflow_core.testing.world import Normal
+from wflow_core.testing.world import Normal, small_network, small_points, small_space
 from wflow_plugins.couplings.independent import Independent
 from wflow_plugins.couplings.ot import OptimalTransport
 from wflow_plugins.manifolds.euclidean import Euclidean
@@ -99,3 +100,21 @@ def test_distances_that_are_not_finite_are_named() -> None:
     zoo = Points(torch.full((3, DIM), torch.nan), torch.arange(3))
     with pytest.raises(DataError, match="not finite"):
         coupling.draw(zoo, 4, seeded(0))
+
+
+def test_aligned_pairs_end_in_the_orbits_of_the_zoo_closer_to_their_starts() -> None:
+    space, zoo = small_space(), small_points()
+    prior = Normal(space)
+    plain = OptimalTransport(space, prior).draw(zoo, 64, seeded(0))
+    x0, x1 = OptimalTransport(space, prior, align=True).draw(zoo, 64, seeded(0))
+    assert torch.equal(x0, plain[0])
+    assert (x1 - x0).norm(dim=1).sum() < 0.97 * (plain[1] - x0).norm(dim=1).sum()
+    networks = small_network().networks
+    inputs = torch.randn(9, 4, generator=seeded(1))
+    torch.testing.assert_close(networks(x1, inputs), networks(plain[1], inputs))
+
+
+def test_aligning_needs_a_symmetry() -> None:
+    space = replace(small_space(), symmetry=None)
+    with pytest.raises(UnsupportedError, match="align"):
+        OptimalTransport(space, Normal(space), align=True)
