@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 
-from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.velocity import Velocity
+from wflow_core.graph import WeightGraph
 from wflow_core.space import Space
-from wflow_core.symmetry import Symmetry
+from wflow_plugins.velocities.on_graph import Attention, OnGraph
 from wflow_plugins.velocities.relational_layer import RelationalLayer
 from wflow_plugins.velocities.relational_tokens import RelationalCodec
-from wflow_plugins.velocities.standardized import Standardized, TimeEmbedding
 
 
-class RelationalTransformer(Velocity):
+class RelationalTransformer(OnGraph):
     """Attention along the weights of a network, over all its units; commutes with permutations.
 
     Units are nodes, biases among their features, and weights edges with a state of their own that
@@ -29,41 +27,20 @@ class RelationalTransformer(Velocity):
     2210.05062), on weights Kofinas et al. 2024 (arXiv 2403.12143).
     """
 
-    class Config(Options):
+    class Config(Attention):
         width: int = Field(64, ge=1, description="width of a node and of an edge")
         layers: int = Field(5, ge=1, description="attention layers")
         heads: int = Field(1, ge=1, description="attention heads; divide the width")
 
-        @model_validator(mode="after")
-        def _heads_divide(self) -> RelationalTransformer.Config:
-            if self.width % self.heads:
-                raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
-            return self
-
-    needs = frozenset({"symmetry"})
-
     def __init__(self, space: Space, **options: Any):
         super().__init__(space, **options)
-        assert space.symmetry is not None  # by `needs`
         c = self.config
-        self.time = TimeEmbedding(c.width)
-        self.scales = Standardized(space, c.width)
-        self.codec = RelationalCodec(space.symmetry.graph, c.width)
+        self.codec = RelationalCodec(self.graph, c.width)
         self.layers = nn.ModuleList(RelationalLayer(c.width, c.heads) for _ in range(c.layers))
 
-    def forward(
-        self, x: Tensor, t: Tensor, symmetry: Symmetry | None = None, **condition: Tensor
-    ) -> Tensor:
-        graph = (symmetry or self.space.symmetry).graph  # type: ignore[union-attr]
-        time, unit = self.time(t), self.scales.encode(x, symmetry)
+    def through(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
         nodes, edges = self.codec.encode(graph, unit, time)
         ends = [graph.blocks[name].groups for name in self.codec.edge_names]
         for layer in self.layers:
             nodes, edges = layer(nodes, edges, ends, time)
-        return self.scales.decode(self.codec.decode(graph, nodes, edges), unit, time, symmetry)
-
-    def standardize(self, x0: Tensor, x1: Tensor) -> None:
-        self.scales.fit(x0, x1)
-
-    def displacement_scale(self) -> Tensor:
-        return self.scales.displacement()
+        return self.codec.decode(graph, nodes, edges)

@@ -1,0 +1,62 @@
+"""What velocities on the weight graph share: time, scales, and any width.
+
+Shapes: B batch, P weights, W width.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from wflow_core.graph import WeightGraph
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.velocity import Velocity
+from wflow_core.space import Space
+from wflow_core.symmetry import Symmetry
+from wflow_plugins.velocities.standardized import Standardized, TimeEmbedding
+
+
+class Attention(Options):
+    """Options of attention with heads."""
+
+    width: int = Field(64, ge=1, description="width of a token")
+    heads: int = Field(4, ge=1, description="attention heads; divide the width")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+
+class OnGraph(Velocity):
+    """Maps weights to displacements through the graph of their symmetry, at any width of it."""
+
+    needs = frozenset({"symmetry"})
+
+    def __init__(self, space: Space, **options: Any):
+        super().__init__(space, **options)
+        assert space.symmetry is not None  # by `needs`
+        self.graph = space.symmetry.graph
+        self.time = TimeEmbedding(self.config.width)
+        self.scales = Standardized(space, self.config.width)
+
+    @abstractmethod
+    def through(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
+        """Weights of unit size ``[B, P]`` and time ``[B, W]`` -> displacements of unit size."""
+
+    def forward(
+        self, x: Tensor, t: Tensor, symmetry: Symmetry | None = None, **condition: Tensor
+    ) -> Tensor:
+        graph = symmetry.graph if symmetry else self.graph
+        time, unit = self.time(t), self.scales.encode(x, symmetry)
+        return self.scales.decode(self.through(graph, unit, time), unit, time, symmetry)
+
+    def standardize(self, x0: Tensor, x1: Tensor) -> None:
+        self.scales.fit(x0, x1)
+
+    def displacement_scale(self) -> Tensor:
+        return self.scales.displacement()
