@@ -25,6 +25,7 @@ from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.velocities.mlp import MlpVelocity
 from wflow_plugins.velocities.neuron_transformer import NeuronTransformer
+from wflow_plugins.velocities.pna import Pna
 from wflow_plugins.velocities.relational_transformer import RelationalTransformer
 
 SETTINGS = {
@@ -34,6 +35,7 @@ SETTINGS = {
 VELOCITIES = {
     "mlp": (MlpVelocity, torch.float32),
     "neuron_transformer": (NeuronTransformer, torch.float32),
+    "pna": (Pna, torch.float32),
     "relational_transformer": (RelationalTransformer, torch.float32),
     "relational_transformer, bfloat16": (RelationalTransformer, torch.bfloat16),
 }

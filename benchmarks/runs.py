@@ -1,0 +1,57 @@
+"""What benchmarks that run specs share: a summary of a run, and its scores at other steps."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import wflow_core
+from wflow_core.evaluation import measure
+from wflow_core.interfaces.component import silent
+from wflow_core.seeds import stage_generator
+from wflow_core.stages import draw_networks
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "processor": platform.machine(),
+        "torch": torch.__version__,
+    }
+
+
+def summary(metrics: dict[str, Any]) -> dict[str, Any]:
+    """What bars are about, and every null beside it."""
+    return {
+        "zoo": means(metrics["zoo"]),
+        "samples": means(metrics["samples"]),
+        "model_average": metrics["samples"].get("model_average"),
+        "novelty": metrics["novelty"],
+        "nulls": {
+            name: means(of) | of["novelty"] | {"seconds": of["seconds"]}
+            for name, of in metrics["nulls"].items()
+        },
+        "seconds": metrics["seconds"] | {"total": sum(metrics["seconds"].values())},
+    }
+
+
+def means(numbers: dict[str, Any]) -> dict[str, float]:
+    return {k: numbers[k]["mean"] for k in ("accuracy", "loss")}
+
+
+def at_steps(folder: Path, steps: int) -> dict[str, float]:
+    """Scores of as many networks as the run sampled, from another number of solver steps."""
+    trained = wflow_core.load(folder)
+    a = trained.assembly
+    options = a.solver.config.model_dump() | {"steps": steps}
+    other = replace(a, solver=type(a.solver)(**options))
+    generator = stage_generator(a.spec.seed, f"{steps} steps", torch.device("cpu"))
+    networks = draw_networks(other, trained.velocity, a.spec.sample.networks, generator, silent)
+    found = measure([m for m in a.metrics if not m.relative], networks, trained.zoo)
+    return {k: found[k].mean().item() for k in ("accuracy", "loss")}
