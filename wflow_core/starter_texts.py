@@ -35,7 +35,7 @@ metrics: [moments]
 METRICS = """\
 sample: {networks: 64}
 metrics:
-  - task_score                    # accuracy and loss of single networks
+  - task_score                    # scores and loss of single networks
   - model_average                 # and of all together
   - novelty                       # copies of the zoo, or new networks?
 """

@@ -9,8 +9,11 @@ from rich.table import Table
 
 COLUMNS = {
     "accuracy": ("accuracy",),
+    "r2": ("r2",),
+    "rmse": ("rmse",),
     "loss": ("loss",),
     "average accuracy": ("model_average", "accuracy"),
+    "average r2": ("model_average", "r2"),
     "average loss": ("model_average", "loss"),
     "weights mean": ("weights", "mean"),
     "weights std": ("weights", "std"),

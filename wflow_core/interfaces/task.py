@@ -7,7 +7,6 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -50,10 +49,10 @@ class Task(Component):
 
     Attributes:
         objective: the loss, the scores, and how predictions of several networks are averaged;
-            None for a task without data.
+            None for a task without data. An instance may set its own, by its options.
     """
 
-    objective: ClassVar[Objective | None] = None
+    objective: Objective | None = None
     offers = frozenset({"data"})
 
     @property

@@ -53,3 +53,14 @@ class TaskContract(Contract):
         average = task.objective.average(outputs)
         expected = task.objective.loss(outputs, y)[0]
         torch.testing.assert_close(task.objective.loss(average, y), expected)
+        torch.testing.assert_close(task.objective.average_loss(outputs, y), expected)
+
+    def test_the_average_of_equal_networks_is_each_of_them(self) -> None:
+        task = self.task()
+        if task.objective is None:
+            return
+        y = task.splits["val"].y
+        one = torch.randn(1, len(y), task.signature.outputs, generator=seeded())
+        scores = task.objective.average_score(one.expand(3, -1, -1), y)
+        for name, of_one in task.objective.score(one, y).items():
+            torch.testing.assert_close(scores[name], of_one[0], atol=1e-5, rtol=1e-4)

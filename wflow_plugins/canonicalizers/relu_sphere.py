@@ -12,6 +12,7 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Task
+from wflow_core.objectives import Regression
 from wflow_core.symmetry import Element, Symmetry
 from wflow_core.unit_spheres import outside, unit_scales, unit_spheres
 from wflow_core.weights import WeightSet
@@ -39,6 +40,7 @@ class ReluSphere(Canonicalizer):
         unit_spheres(architecture.bound_symmetry)  # refuses what has none
         if self.config.last_norm is not None:
             refuse_many_layers(architecture.bound_symmetry)
+            refuse_values(task)
             self.preserves = "decision"
             self.offers = self.offers | {f"unit_spheres:last_norm={self.config.last_norm}"}
 
@@ -55,6 +57,15 @@ class ReluSphere(Canonicalizer):
         last = outside(self.architecture.bound_symmetry).to(weights.device)
         norm = moved[:, last].norm(dim=1, keepdim=True)
         return moved.index_copy(1, last, moved[:, last] * self.config.last_norm / norm)
+
+
+def refuse_values(task: Task | None) -> None:
+    """Scaled outputs are the same decisions, but other values."""
+    if task is not None and isinstance(task.objective, Regression):
+        raise UnsupportedError(
+            f"last_norm keeps decisions alone, and {task!r} asks for values, which it would "
+            "change; leave last_norm out"
+        )
 
 
 def refuse_many_layers(symmetry: Symmetry) -> None:

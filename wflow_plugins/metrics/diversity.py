@@ -9,13 +9,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, Numbers
 from wflow_core.interfaces.task import Task
-from wflow_core.objectives import Classification
 from wflow_core.weights import WeightSet
+from wflow_plugins.metrics.classes import refuse_without_classes
 from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
 
 CHUNK = 2**24
@@ -44,11 +43,7 @@ class Diversity(Metric):
 
     def __init__(self, task: Task, architecture: Architecture, **options: Any):
         super().__init__(task, architecture, **options)
-        if task.objective is not None and not isinstance(task.objective, Classification):
-            raise UnsupportedError(
-                f"diversity compares class probabilities; {task!r} has none: its objective is "
-                f"{type(task.objective).__name__}"
-            )
+        refuse_without_classes(task, "diversity", "class probabilities")
 
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
         networks = one_a_run(samples)

@@ -12,6 +12,8 @@ from wflow_core.weights import WeightSet
 class ModelAverage(Metric):
     """Scores of the average prediction on the test split; probabilities are averaged.
 
+    For regression the values are averaged, and the loss is that of the mixture of all networks.
+
     ``by_size`` holds the same for the first 1, 2, 4, ... networks.
 
     Source: Wilson & Izmailov 2020 (arXiv 2002.08791), equation 1 by Monte Carlo.
@@ -31,5 +33,5 @@ class ModelAverage(Metric):
 
     @staticmethod
     def _score(objective: Objective, outputs: Tensor, y: Tensor) -> dict[str, float]:
-        scores = objective.score(objective.average(outputs), y)
+        scores = objective.average_score(outputs, y)
         return {name: of.item() for name, of in scores.items()}

@@ -1,4 +1,7 @@
-"""Stratified, seeded splits of a table, standardised on its training rows."""
+"""Seeded splits of a table, standardised on its training rows.
+
+Shapes: M rows, F features, C targets.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,9 @@ from sklearn.model_selection import train_test_split
 from wflow_core.errors import DataError
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Split
+
+Rows = dict[str, tuple[np.ndarray, np.ndarray]]
+"""Features and targets of each split."""
 
 
 class TabularOptions(Options):
@@ -33,21 +39,8 @@ def classification_splits(
     Raises:
         DataError: the fractions leave a split without a row of each class.
     """
-    seed = options.split_seed
-    try:
-        rest_x, test_x, rest_y, test_y = train_test_split(
-            x, y, test_size=options.test, stratify=y, random_state=seed
-        )
-        train_x, val_x, train_y, val_y = train_test_split(
-            rest_x, rest_y, test_size=options.val, stratify=rest_y, random_state=seed
-        )
-    except ValueError as error:
-        fractions = f"task.test {options.test} and task.val {options.val}"
-        raise DataError(f"{fractions} cannot split {len(x)} rows: {error}") from error
-    axis = None if alike else 0
-    mean, std = train_x.mean(axis), train_x.std(axis)
-    std = np.where(std > 0, std, 1.0)
-    rows = {"train": (train_x, train_y), "val": (val_x, val_y), "test": (test_x, test_y)}
+    rows = _rows(x, y, options, stratified=True)
+    mean, std = _moments(rows["train"][0], None if alike else 0)
     return {
         name: Split(
             torch.as_tensor((of_x - mean) / std, dtype=torch.float32),
@@ -55,3 +48,42 @@ def classification_splits(
         )
         for name, (of_x, of_y) in rows.items()
     }
+
+
+def regression_splits(x: np.ndarray, y: np.ndarray, options: TabularOptions) -> dict[str, Split]:
+    """Rows ``x [M, F]``, values ``y [M, C]`` as train, val and test; both are standardised.
+
+    Raises:
+        DataError: the fractions leave a split without a row.
+    """
+    rows = _rows(x, y, options, stratified=False)
+    (mean, std), (centre, scale) = (_moments(of, 0) for of in rows["train"])
+    return {
+        name: Split(
+            torch.as_tensor((of_x - mean) / std, dtype=torch.float32),
+            torch.as_tensor((of_y - centre) / scale, dtype=torch.float32),
+        )
+        for name, (of_x, of_y) in rows.items()
+    }
+
+
+def _rows(x: np.ndarray, y: np.ndarray, options: TabularOptions, stratified: bool) -> Rows:
+    seed = options.split_seed
+    try:
+        rest_x, test_x, rest_y, test_y = train_test_split(
+            x, y, test_size=options.test, stratify=y if stratified else None, random_state=seed
+        )
+        train_x, val_x, train_y, val_y = train_test_split(
+            rest_x, rest_y, test_size=options.val, stratify=rest_y if stratified else None,
+            random_state=seed,
+        )  # fmt: skip
+    except ValueError as error:
+        fractions = f"task.test {options.test} and task.val {options.val}"
+        raise DataError(f"{fractions} cannot split {len(x)} rows: {error}") from error
+    return {"train": (train_x, train_y), "val": (val_x, val_y), "test": (test_x, test_y)}
+
+
+def _moments(values: np.ndarray, axis: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation; 1 for what does not vary."""
+    std = values.std(axis)
+    return values.mean(axis), np.where(std > 0, std, 1.0)

@@ -33,7 +33,7 @@ class RelationalLayer(nn.Module):
         self.from_node = nn.Linear(width, 3 * width)
         self.to_row, self.to_column = (Listening(width, heads, across) for across in (2, 1))
         self.mix = nn.Linear(width, width)
-        self.feed = _feed_forward(width, 4 * width)
+        self.feed = feed_forward(width, 4 * width)
         self.update = EdgeUpdate(width)
 
     def forward(self, nodes: Nodes, edges: Edges, ends: Ends, time: Tensor) -> tuple[Nodes, Edges]:
@@ -129,7 +129,8 @@ class EdgeUpdate(nn.Module):
         return out
 
 
-def _feed_forward(width: int, inner: int) -> nn.Sequential:
+def feed_forward(width: int, inner: int) -> nn.Sequential:
+    """``width -> inner -> width``."""
     return nn.Sequential(
         nn.Linear(width, inner), nn.GELU(approximate="tanh"), nn.Linear(inner, width)
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from wflow_reference import commands, components, interfaces
+from wflow_reference import commands, components, grids, interfaces
 
 GENERATORS: dict[str, Callable[..., str]] = {
     "spec": components.spec,
@@ -21,6 +21,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "needs": interfaces.needs,
     "moments": interfaces.moments,
     "commands": commands.commands,
+    "grid": grids.grid,
 }
 PLACEHOLDER = re.compile(r"^<!-- wflow:(\w+)(?: (\w+))? -->$", re.MULTILINE)
 

@@ -94,6 +94,8 @@ def takes(schema: Schema, defs: Schema) -> str:
         return " or ".join(takes(s, defs) for s in schema["anyOf"])
     if "enum" in schema or "const" in schema:
         return _one_of(schema.get("enum", [schema.get("const")]))
+    if "prefixItems" in schema:
+        return f"list of {len(schema['prefixItems'])}: {takes(schema['prefixItems'][0], defs)}"
     if schema.get("type") == "array":
         return f"list of: {takes(schema['items'], defs)}"
     if schema.get("type") == "null":

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from wflow_plugins.report.data import RunData
 from wflow_plugins.report.figures.average import average
+from wflow_plugins.report.figures.bands import bands
 from wflow_plugins.report.figures.barriers import barriers
 from wflow_plugins.report.figures.canvas import Picture
 from wflow_plugins.report.figures.distributions import distribution
@@ -28,6 +29,7 @@ def _all(run: RunData, curve: Curve | None) -> Iterator[Picture | None]:
     yield from (distribution(run, score) for score in shown)
     yield novelty(run)
     yield average(run)
+    yield bands(run)
     yield steps(run, curve) if curve else None
     yield training(run)
     yield seen_from_above(run)

@@ -1,0 +1,54 @@
+"""How often networks decide differently."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.interfaces.task import Task
+from wflow_core.weights import WeightSet
+from wflow_plugins.metrics.classes import refuse_without_classes
+from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
+
+CHUNK = 2**24
+"""Decisions that are compared at once."""
+
+
+class Disagreement(Metric):
+    """Fraction of the test inputs on which two networks decide for different classes.
+
+    One value a pair of training runs: 0 where two networks agree everywhere, 1 where nowhere. Null
+    where there is one training run alone.
+
+    Source: Fort, Hu, Lakshminarayanan 2019 (arXiv 1912.02757), section 4.
+
+    Raises:
+        UnsupportedError: the task is no classification.
+    """
+
+    class Config(Options):
+        pairs: int = Field(1000, ge=1, description="random pairs; all where there are fewer")
+        seed: int = Field(0, ge=0, description="of the choice of pairs")
+
+    needs = frozenset({"data"})
+
+    def __init__(self, task: Task, architecture: Architecture, **options: Any):
+        super().__init__(task, architecture, **options)
+        refuse_without_classes(task, "disagreement", "decisions")
+
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+        networks = one_a_run(samples)
+        x = self.task.splits["test"].x.to(networks.weights.device)
+        decided = self.architecture.networks(networks.weights, x, networks.buffers).argmax(-1)
+        i, j = draw_pairs(len(decided), self.config.pairs, self.config.seed, decided.device)
+        if not len(i):
+            return {"disagreement": None}
+        size = max(1, CHUNK // decided.shape[1])
+        pieces = zip(i.split(size), j.split(size), strict=True)
+        differ = [(decided[a] != decided[b]).float().mean(-1) for a, b in pieces]
+        return {"disagreement": torch.cat(differ)}

@@ -1,0 +1,41 @@
+"""Diabetes: 442 patients, 10 measurements, the progression of the disease."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+from sklearn.datasets import load_diabetes
+
+from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_core.objectives import Regression
+from wflow_plugins.tasks.tabular import TabularOptions, regression_splits
+
+
+class Diabetes(Task):
+    """Progression of the disease within a year, from 10 measurements; standardised.
+
+    Losses and errors are in standard deviations of the training targets. A linear fit leaves about
+    0.7 of them, which is the noise of the likelihood unless said otherwise.
+
+    Source: Efron, Hastie, Johnstone, Tibshirani 2004, Least angle regression, as scikit-learn
+    ships it; needs no download.
+    """
+
+    class Config(TabularOptions):
+        noise: float = Field(
+            0.7, gt=0, description="standard deviation of the likelihood, in those of the targets"
+        )
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self.objective = Regression(self.config.noise)
+
+    @property
+    def signature(self) -> Signature:
+        return Signature((10,), 1)
+
+    def load(self) -> Mapping[str, Split]:
+        x, y = load_diabetes(return_X_y=True)
+        return regression_splits(x, y[:, None], self.config)
