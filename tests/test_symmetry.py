@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from wflow_core.errors import SymmetryError
+from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.symmetry import Element, Group, Part, Symmetry
-from wflow_core.weights import WeightLayout
+from wflow_core.testing.world import small_network, small_zoo
+from wflow_core.weights import WeightLayout, WeightSet
 
 blocks = pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.name)
 seeds = given(seed=st.integers(0, 2**31))
@@ -107,3 +109,24 @@ def test_nested_group_needs_its_parent_on_the_part() -> None:
     groups = {"in": Group(2, "anchored"), "heads": Group(1), "d": Group(3, per="heads")}
     with pytest.raises(SymmetryError, match="nested in 'heads'"):
         Symmetry(groups, (Part("weight", ("d", "in")), Part("bias", ("d",))), LAYOUT)
+
+
+class Wrong(Canonicalizer):
+    """Turns every weight round, which is no symmetry."""
+
+    def fit(self, zoo: WeightSet) -> None:
+        pass
+
+    def element(self, weights: torch.Tensor) -> Element:
+        return Element()
+
+    def act(self, weights: torch.Tensor, element: Element) -> torch.Tensor:
+        return -weights
+
+
+@pytest.mark.parametrize("preserves", ["function", "decision"])
+def test_a_canonicalizer_that_changes_networks_is_found_out(preserves: str) -> None:
+    wrong = Wrong(small_network())
+    wrong.preserves = preserves  # type: ignore[assignment]
+    with pytest.raises(SymmetryError, match=f"does not keep the {preserves} of a network"):
+        wrong.transform(small_zoo())

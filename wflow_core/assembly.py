@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from wflow_core.building import Builder
+from wflow_core.density import refuse_flow
 from wflow_core.errors import SpecError
 from wflow_core.flow import Flow
 from wflow_core.hooks import Hooks
@@ -76,7 +77,7 @@ class _Assembler(Builder):
         made |= self._points(**made)
         if self.problems:
             raise SpecError(sorted(self.problems, key=by_place))
-        return Assembly(
+        assembly = Assembly(
             spec=self.file.spec,
             resolved=self.resolved(),
             origins=self.origins(),
@@ -84,6 +85,10 @@ class _Assembler(Builder):
             **made,
             **self._flow(**made),
         )
+        for path in self.paths("metrics"):
+            if self.built[path].density:
+                self.at("metrics", lambda: refuse_flow(assembly), path)
+        return assembly
 
     def _networks(self) -> dict[str, Any]:
         """What networks are, and where they come from."""

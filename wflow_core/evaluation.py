@@ -18,7 +18,7 @@ from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Report, silent
-from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.interfaces.metric import Density, Metric, Numbers
 from wflow_core.interfaces.zoo import ZooSource
 from wflow_core.novelty import Distances
 from wflow_core.nulls import NullContext, make_nulls
@@ -55,39 +55,56 @@ def evaluate(
     generator: torch.Generator,
     report: Report = silent,
     collected: WeightSet | None = None,
+    density: Density | None = None,
 ) -> Evaluation:
     """Measure all populations.
 
     Args:
         collected: the zoo before canonicalizers moved it, where they did.
+        density: of the flow, for metrics that look at it.
     """
     distances = Distances(architecture.bound_symmetry, zoo)
     context = NullContext(architecture, source, zoo, samples, distances, generator)
     nulls = make_nulls(context) if metrics else {}
     total, found = len(nulls) + 2, Evaluation()
-    found.add(measure(metrics, zoo, zoo), "zoo")
+    found.add(measure(metrics, zoo, zoo, density=density, of_zoo=True), "zoo")
     if collected is not None:
-        found.add(measure(metrics, collected, zoo), "collected")
+        before = measure(metrics, collected, zoo, density=density, of_zoo=True)
+        found.add(before, "collected")
     report(1, total)
-    found.add(measure(metrics, samples, zoo), "samples")
+    found.add(measure(metrics, samples, zoo, density=density), "samples")
     report(2, total)
-    found.add(measure(metrics, samples, zoo, relative=True))
+    found.add(measure(metrics, samples, zoo, True, density))
     found.numbers["nulls"] = {}
     for done, (name, (networks, seconds)) in enumerate(nulls.items(), start=3):
-        of_null = measure(metrics, networks, zoo)
-        _merge(of_null, measure(metrics, networks, zoo, relative=True))
+        of_null = measure(metrics, networks, zoo, density=density)
+        _merge(of_null, measure(metrics, networks, zoo, True, density))
         found.add(of_null | {"seconds": seconds}, "nulls", name)
         report(done, total)
     return found
 
 
 def measure(
-    metrics: Sequence[Metric], networks: WeightSet, zoo: WeightSet, relative: bool = False
+    metrics: Sequence[Metric],
+    networks: WeightSet,
+    zoo: WeightSet,
+    relative: bool = False,
+    density: Density | None = None,
+    of_zoo: bool = False,
 ) -> Numbers:
-    """The merged numbers of the metrics that compare with the zoo, or of those that do not."""
+    """The merged numbers of the metrics that compare with the zoo, or of those that do not.
+
+    Args:
+        of_zoo: the networks are the zoo's: a density is only taken of held-out ones.
+    """
     found: Numbers = {}
     for metric in metrics:
-        if metric.relative == relative:
+        if metric.relative != relative:
+            continue
+        if metric.density and density:
+            population = density.unseen(networks) if of_zoo else networks
+            _merge(found, metric.measure_under(density, population, zoo))
+        else:
             _merge(found, metric.measure(networks, zoo))
     return found
 

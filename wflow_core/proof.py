@@ -64,6 +64,8 @@ def difference(f: Tensor, g: Tensor, kept: Literal["function", "decision"]) -> s
         return (
             "" if worst <= bound else f"outputs of size {f.abs().amax():.3g} moved by {worst:.3g}"
         )
+    if f.shape[-1] < 2:
+        return "with one output there is no decision to keep"
     first, second = f.topk(2, -1).values.unbind(-1)
     clear = first - second > bound  # a tie may fall either way
     other = clear & (f.argmax(-1) != g.argmax(-1))

@@ -21,6 +21,7 @@ from wflow_core.errors import HookError
 from wflow_core.record import Record
 from wflow_core.run_folder import METRICS, claim, refuse_foreign
 from wflow_core.seeds import stage_generator
+from wflow_core.siblings import Siblings
 from wflow_core.store import Artefact, Store
 
 
@@ -29,11 +30,13 @@ def run(
     folder: Path | str,
     device: torch.device | str = "cpu",
     overwrite: bool = False,
+    siblings: Siblings | None = None,
 ) -> dict[str, Any]:
     """Run a spec in a folder, or finish or find what was run there before.
 
     Args:
         overwrite: let a folder that holds a run of another spec be replaced, stage by stage.
+        siblings: runs whose finished artefacts are taken over where they are the same.
 
     Returns:
         The content of ``metrics.json``.
@@ -46,7 +49,7 @@ def run(
     refuse_foreign(Path(folder))
     with Store(Path(folder)).locked() as store:
         claim(store, assembly.resolved, overwrite)
-        road = Road(assembly, store, where)
+        road = Road(assembly, store, where, siblings)
         with road.watched():
             return road.travel()
 
@@ -54,8 +57,15 @@ def run(
 class Road:
     """One run: its components, its store and its record."""
 
-    def __init__(self, assembly: Assembly, store: Store, device: torch.device):
+    def __init__(
+        self,
+        assembly: Assembly,
+        store: Store,
+        device: torch.device,
+        siblings: Siblings | None = None,
+    ):
         self.assembly, self.store, self.device = assembly, store, device
+        self.siblings = siblings or Siblings()
         self.record = Record(assembly, store, device)
         self.hooks = assembly.hooks
 
@@ -89,8 +99,9 @@ class Road:
             seen.append(code)
         flow = self._stage("train", "flow", seen, stages.train)
         samples = self._stage("sample", "samples", [*seen, flow], stages.sample)
-        before = [collected] if a.canonicalizers else []
-        found = self._stage("evaluate", "evaluation", [zoo, samples, *before], stages.evaluate)
+        seen = [collected] if a.canonicalizers else []
+        seen += [flow] if stages.looks_at_density(a) else []
+        found = self._stage("evaluate", "evaluation", [zoo, samples, *seen], stages.evaluate)
         return self._finish(found.data["metrics"])
 
     def _stage(
@@ -103,13 +114,14 @@ class Road:
         """Find the stage's artefact under ``name``, or make it."""
         key = self.record.key(stage, inputs)
         self.hooks.stage_start(stage=stage)
-        reused = self.store.key(name) == key
-        if reused:
-            artefact = self.store.load(name)
-        else:
-            work = self._work(stage, key, inputs)
-            artefact = self.store.save(name, key, *make(work), work.checkpoint.seconds)
-            self.store.remove(stages.CHECKPOINT)
+        with self.siblings.alone(key):
+            reused = self.store.key(name) == key or self.siblings.give(self.store, name, key)
+            if reused:
+                artefact = self.store.load(name)
+            else:
+                work = self._work(stage, key, inputs)
+                artefact = self.store.save(name, key, *make(work), work.checkpoint.seconds)
+                self.store.remove(stages.CHECKPOINT)
         self.record.finish(stage, key, artefact.sha256, artefact.seconds)
         self.hooks.stage_end(stage=stage, seconds=artefact.seconds, reused=reused)
         return artefact

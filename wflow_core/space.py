@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from wflow_core.errors import DataError
 from wflow_core.symmetry import Symmetry
 
 if TYPE_CHECKING:
@@ -107,3 +108,18 @@ def reason(need: str) -> str:
     if need in REASONS or known not in REASONS:
         return REASONS.get(need, need)
     return f"{REASONS[known]}, with the option {option}"
+
+
+def refuse_off_manifold(x: Tensor, manifold: Manifold, what: str) -> None:
+    """Points ``[B, D]`` that only a projection would bring to the manifold would be other networks.
+
+    Raises:
+        DataError: with how far off they are, and the remedy.
+    """
+    off = float((manifold.land(x) - x).abs().max())
+    if not off <= 1e-4:
+        raise DataError(
+            f"{what} do not lie on {manifold}: coordinates are off by up to {off:.3g}; "
+            "a canonicalizer or a codec must bring them there, as `relu_sphere` does for the "
+            "manifold of its name"
+        )

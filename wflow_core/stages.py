@@ -15,14 +15,14 @@ from torch import Tensor
 
 from wflow_core.artefacts import Content, weight_set, weight_set_content
 from wflow_core.assembly import Assembly
+from wflow_core.density import FlowDensity
 from wflow_core.errors import DataError
 from wflow_core.evaluation import evaluate as evaluate_networks
 from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.component import Report
-from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.sampling import draw_points
-from wflow_core.space import Points
+from wflow_core.space import Points, refuse_off_manifold
 from wflow_core.store import Artefact, Store
 from wflow_core.training import Trainer
 from wflow_core.weights import WeightSet
@@ -107,12 +107,13 @@ def train(work: Work) -> Content:
     a = work.assembly
     # A copy, so that the assembly's stays untrained and may make another run.
     velocity, zoo = copy.deepcopy(a.velocity).to(work.device), points_of(work.zoo(), a.codec)
-    refuse_off_manifold(zoo, a.space.manifold)
+    refuse_off_manifold(zoo.x, a.space.manifold, "the zoo's networks")
     trainer = Trainer(a.flow, velocity, a.coupling, zoo, a.spec.train, work.generator)
     if work.checkpoint.found:
         trainer.load_state(work.checkpoint.found.tensors, work.checkpoint.found.data)
     trainer.run(work.report, work.checkpoint.save)
-    return dict(velocity.state_dict()), {"history": trainer.history}
+    data = {"history": trainer.history, "held_out": trainer.held_out_runs.tolist()}
+    return dict(velocity.state_dict()), data
 
 
 def sample(work: Work) -> Content:
@@ -127,13 +128,17 @@ def sample(work: Work) -> Content:
 def evaluate(work: Work) -> Content:
     """The measures of the samples, the second input, beside zoo and nulls.
 
-    The third input, where there is one, is the zoo before canonicalizers moved it.
+    The next input, where canonicalizers moved the zoo, is the zoo before; the last, where a metric
+    looks at densities, the flow.
     """
-    a = work.assembly
-    samples, *collected = (weight_set(i, work.device) for i in work.inputs[1:])
+    a, inputs, density = work.assembly, work.inputs[1:], None
+    if looks_at_density(a):
+        *inputs, flow = inputs
+        density = flow_density(a, flow, work.device)
+    samples, *before = (weight_set(i, work.device) for i in inputs)
     found = evaluate_networks(
         a.metrics, a.architecture, a.zoo, work.zoo(), samples, work.generator, work.report,
-        *collected,
+        before[0] if before else None, density,
     )  # fmt: skip
     return found.values, {"metrics": found.numbers}
 
@@ -143,6 +148,18 @@ def trained_velocity(assembly: Assembly, flow: Artefact) -> Velocity:
     velocity = copy.deepcopy(assembly.velocity)
     velocity.load_state_dict(flow.tensors)
     return velocity.eval()
+
+
+def looks_at_density(assembly: Assembly) -> bool:
+    """Whether a metric does."""
+    return any(metric.density for metric in assembly.metrics)
+
+
+def flow_density(assembly: Assembly, flow: Artefact, device: torch.device) -> FlowDensity:
+    """The density of a trained flow, which knows the runs that were held out."""
+    runs = flow.data.get("held_out")
+    held_out = None if runs is None else torch.tensor(runs, device=device)
+    return FlowDensity(assembly, trained_velocity(assembly, flow).to(device), held_out)
 
 
 def draw_networks(
@@ -161,21 +178,6 @@ def draw_networks(
         )
     decode = a.codec.decode if a.codec else torch.nn.Identity()
     return WeightSet.of(a.architecture.module, decode(ends), initial=decode(starts))
-
-
-def refuse_off_manifold(zoo: Points, manifold: Manifold) -> None:
-    """Points that only a projection would bring to the manifold would be other networks.
-
-    Raises:
-        DataError: with how far off they are, and the remedy.
-    """
-    off = float((manifold.land(zoo.x) - zoo.x).abs().max())
-    if off > 1e-4:
-        raise DataError(
-            f"the zoo's networks do not lie on {manifold}: coordinates are off by up to {off:.3g}; "
-            "a canonicalizer or a codec must bring them there, as `relu_sphere` does for the "
-            "manifold of its name"
-        )
 
 
 def points_of(zoo: WeightSet, codec: Codec | None) -> Points:

@@ -3,12 +3,14 @@
 >>> flow = wflow_core.load("runs/breast_cancer-0")
 >>> networks = flow.sample(16, seed=1).state_dicts()
 >>> probabilities = flow.predict(x)
+>>> density = flow.log_prob(flow.samples).value
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,17 +18,20 @@ from torch import Tensor
 from wflow_core import registry
 from wflow_core.artefacts import weight_set
 from wflow_core.assembly import Assembly, assemble
+from wflow_core.density import refuse_flow
 from wflow_core.devices import choose
 from wflow_core.errors import DataError, SpaceError, StoreError, UnsupportedError
 from wflow_core.evaluation import Evaluation
 from wflow_core.evaluation import evaluate as evaluate_networks
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.metric import Metric
+from wflow_core.interfaces.velocity import Velocity
+from wflow_core.likelihood import LogProb
 from wflow_core.run_folder import RECORD, run_spec
 from wflow_core.seeds import stage_generator
 from wflow_core.space import missing, offered
 from wflow_core.spec import load_spec
-from wflow_core.stages import draw_networks, trained_velocity
+from wflow_core.stages import draw_networks, flow_density
 from wflow_core.store import Artefact, Store
 from wflow_core.weights import WeightSet
 
@@ -37,16 +42,21 @@ class TrainedFlow:
     Attributes:
         assembly: the run's components.
         velocity: the network with its trained weights.
+        density: the log-density of networks; ``log_prob`` with the options of evaluation.
         samples: the networks that the run left.
         zoo: the networks that it learned from.
     """
 
     def __init__(self, assembly: Assembly, store: Store, device: torch.device):
         self.assembly, self.store, self.device = assembly, store, device
-        self.velocity = trained_velocity(assembly, self._load("train", "flow"))
+        self.density = flow_density(assembly, self._load("train", "flow"), device)
         if assembly.codec:
             code = self._load("encode", "codec").tensors
             assembly.codec.load_state({n: t.to(device) for n, t in code.items()})
+
+    @property
+    def velocity(self) -> Velocity:
+        return self.density.velocity
 
     @property
     def samples(self) -> WeightSet:
@@ -99,17 +109,21 @@ class TrainedFlow:
         Raises:
             PluginError: a metric is unknown.
             SpaceError: a metric needs what the run does not offer.
+            UnsupportedError: a metric looks at the density of the flow, which has none.
         """
         a = self.assembly
         chosen = self.samples if networks is None else networks.to(self.device)
         if not len(chosen):
             raise DataError("there is no network to evaluate: `networks` is empty")
         wanted = a.metrics if metrics is None else [self._metric(m) for m in metrics]
+        if any(metric.density for metric in wanted):
+            refuse_flow(a)  # before nulls are made
         generator = stage_generator(a.spec.seed if seed is None else seed, "evaluate", self.device)
-        before = [self.collected] if a.canonicalizers else []
+        before = self.collected if a.canonicalizers else None
         return evaluate_networks(
-            wanted, a.architecture, a.zoo, self.zoo, chosen, generator, report, *before
-        )
+            wanted, a.architecture, a.zoo, self.zoo, chosen, generator, report, before,
+            self.density,
+        )  # fmt: skip
 
     def _metric(self, metric: Metric | str) -> Metric:
         """A metric by name: as the spec has it, else with its defaults."""
@@ -125,6 +139,25 @@ class TrainedFlow:
             raise SpaceError(f"metric {metric!r} {'; '.join(reasons)}")
         made: Metric = cls(a.task, a.architecture)
         return made
+
+    def log_prob(self, networks: WeightSet | Tensor, seed: int = 0, **options: Any) -> LogProb:
+        """Log-density of networks under the flow, in nats, under the volume of its manifold.
+
+        Args:
+            networks: or their weights ``[N, P]``. They must lie on the manifold; of networks that
+                a permutation of units makes each other, each is taken as it is given.
+            seed: of the probes.
+            options: ``represent`` and ``coordinates`` of ``wflow_core.density.FlowDensity``;
+                ``divergence``, ``probes``, ``distribution`` and ``steps`` of
+                ``wflow_core.likelihood.log_prob``.
+
+        Raises:
+            UnsupportedError: the flow has no density; says why.
+            DataError: networks do not lie on the manifold, or the solve diverged.
+        """
+        chosen = networks.weights if isinstance(networks, WeightSet) else networks
+        generator = stage_generator(seed, "log_prob", self.device)
+        return self.density(chosen.to(self.device), generator=generator, **options)
 
     @torch.no_grad()
     def predict(self, x: Tensor, networks: WeightSet | None = None) -> Tensor:

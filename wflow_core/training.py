@@ -46,6 +46,7 @@ class Trainer:
         self.flow, self.velocity, self.coupling = flow, velocity, coupling
         self.options, self.generator = options, generator
         self.zoo, held_out = zoo.split(options.held_out, generator)
+        self.held_out_runs = held_out.run.unique()
         x0, x1 = coupling.draw(self.zoo, min(len(self.zoo), 2048), generator)
         velocity.standardize(x0, x1)
         # Each part counts alike, however far training moves it.

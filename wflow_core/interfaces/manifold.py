@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.component import Component
 from wflow_core.symmetry import Symmetry
 
@@ -21,9 +23,13 @@ class Manifold(Component):
 
     Attributes:
         lands: flows end elsewhere than they move: zoo points lie where ``land`` leads.
+        isometric: ``inner`` is that of R^D. Then the volume, under which densities are, is the
+            surface measure that R^D gives (in flat space Lebesgue's), and the divergence of a
+            field is the trace of its tangential Jacobian. Others have no log-density of a flow.
     """
 
     lands: bool = False
+    isometric: bool = False
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):
         super().__init__(**options)
@@ -67,3 +73,15 @@ class Manifold(Component):
     def geodesic(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
         """The point at time ``t`` [B] on the shortest way from ``x0`` to ``x1`` [B, D]."""
         return self.expmap(x0, t.unsqueeze(-1) * self.logmap(x0, x1))
+
+    def projected_gaussian(self, x: Tensor, mean: float, std: float) -> Tensor:
+        """``[B, D] -> [B]``: log-density under the volume, at points x, of ``projx`` of
+        N(mean, std^2 I), in nats.
+
+        Raises:
+            UnsupportedError: it is not known.
+        """
+        if "euclidean" not in self.offers:
+            raise UnsupportedError(f"the density of a Gaussian projected to {self!r} is not known")
+        constant = x.shape[-1] * (math.log(std) + 0.5 * math.log(2 * math.pi))
+        return -0.5 * ((x - mean) / std).square().sum(-1) - constant

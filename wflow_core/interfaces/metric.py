@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component
 from wflow_core.interfaces.task import Task
 from wflow_core.weights import WeightSet
 
+if TYPE_CHECKING:
+    from wflow_core.likelihood import LogProb
+
 Numbers = dict[str, Any]
 """Nested dictionaries whose leaves are numbers, None, or tensors ``[n]``: one value a network (or
 a pair of networks), of which ``metrics.json`` shows mean and standard deviation."""
+
+
+class Density(Protocol):
+    """The log-density of networks under the trained flow.
+
+    Attributes:
+        dim: coordinates of the space that the flow lives in.
+    """
+
+    @property
+    def dim(self) -> int: ...
+
+    def __call__(self, networks: WeightSet, *, represent: bool = False, **options: Any) -> LogProb:
+        """Of each network, or of its representative; options as of ``likelihood.log_prob``."""
+        ...
+
+    def unseen(self, networks: WeightSet) -> WeightSet:
+        """Networks of the zoo without those that the flow was trained on."""
+        ...
 
 
 class Metric(Component):
@@ -20,9 +42,11 @@ class Metric(Component):
 
     Attributes:
         relative: compares a population with the zoo, so that the zoo itself is not measured.
+        density: looks at the flow's density: ``measure_under`` is called in place of ``measure``.
     """
 
     relative: ClassVar[bool] = False
+    density: ClassVar[bool] = False
 
     def __init__(self, task: Task, architecture: Architecture, **options: Any):
         super().__init__(**options)
@@ -32,3 +56,11 @@ class Metric(Component):
     @abstractmethod
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
         """Numbers by name, to be merged into those of the population."""
+
+    def measure_under(self, density: Density, samples: WeightSet, zoo: WeightSet) -> Numbers:
+        """The same, of a metric with ``density``, which the flow's is handed over to.
+
+        Args:
+            samples: the population; of the zoo only networks of held-out training runs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has `density`, but no `measure_under`")

@@ -11,6 +11,8 @@ from wflow_core.interfaces.manifold import Manifold
 class UnitSphere(Manifold):
     """The unit sphere of R^D, as its textbook formulas have it: for float64 and no antipodes."""
 
+    isometric = True
+
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         angle = u.norm(dim=-1, keepdim=True)
         return self.projx(angle.cos() * x + torch.sinc(angle / torch.pi) * u)

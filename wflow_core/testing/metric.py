@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from wflow_core.evaluation import summary
+from wflow_core.evaluation import measure, summary
 from wflow_core.testing.contract import Contract
-from wflow_core.testing.world import small_network, small_task, small_zoo
+from wflow_core.testing.world import SmallDensity, small_network, small_task, small_zoo
 
 
 class MetricContract(Contract):
@@ -19,7 +19,8 @@ class MetricContract(Contract):
     def measured(self, start: int) -> str:
         """What is measured of six networks of the small zoo, as JSON."""
         zoo = small_zoo()
-        found = self.make().measure(zoo[start : start + 6], zoo)
+        metric, networks = self.make(), zoo[start : start + 6]
+        found = measure([metric], networks, zoo, metric.relative, SmallDensity())
         assert found
         return json.dumps(summary(found), sort_keys=True, allow_nan=False)
 

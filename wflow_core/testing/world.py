@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.prior import Prior
 from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_core.likelihood import LogProb
 from wflow_core.objectives import Classification
 from wflow_core.space import REASONS, Points, Space
 from wflow_core.symmetry import Group, Part, Symmetry
@@ -61,6 +63,8 @@ class SmallNetwork(Architecture):
 class Flat(Manifold):
     """Flat space, of any dimension."""
 
+    isometric = True
+
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         return x + u
 
@@ -82,6 +86,18 @@ class Normal(Prior):
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         return torch.randn(n, self.space.dim, generator=generator, device=generator.device)
+
+
+class SmallDensity:
+    """That of independent standard Gaussian weights, in place of a trained flow's."""
+
+    dim = 1
+
+    def __call__(self, networks: WeightSet, *, represent: bool = False, **options: Any) -> LogProb:
+        return LogProb(torch.distributions.Normal(0, 1).log_prob(networks.weights).sum(-1))
+
+    def unseen(self, networks: WeightSet) -> WeightSet:
+        return networks
 
 
 def seeded(seed: int = 0) -> torch.Generator:

@@ -12,6 +12,7 @@ class Euclidean(Manifold):
     """R^D with the standard metric; geodesics are straight lines."""
 
     offers = frozenset({"euclidean", "initial_points"})
+    isometric = True
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         return x + u

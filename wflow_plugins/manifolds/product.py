@@ -5,6 +5,7 @@ Shapes: B batch, D coordinates, K spheres of one size, d coordinates of a sphere
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +30,10 @@ class ProductOfSpheres(Manifold):
     """Spheres in the metric of the space around them, the other coordinates flat.
 
     Operations are batched over spheres of one size; a point is reordered so that they are slices.
+    Volume is the product of the areas of the spheres and Lebesgue's measure of the rest.
     """
+
+    isometric = True
 
     @abstractmethod
     def spheres(self) -> list[Spheres]:
@@ -67,6 +71,17 @@ class ProductOfSpheres(Manifold):
                 cosine = (a[:, k] @ b[:, k].T / own.radius**2).clamp(-1, 1)
                 square = square + (own.radius * cosine.acos()).square()
         return square.sqrt()
+
+    def projected_gaussian(self, x: Tensor, mean: float, std: float) -> Tensor:
+        """Each sphere for itself; where the mean is zero, all its directions are alike."""
+        *factors, rest = self._split(x)
+        total = -0.5 * ((rest - mean) / std).square() - math.log(std) - 0.5 * math.log(2 * math.pi)
+        density = total.sum(-1)
+        for own, of in zip(self._spheres, factors, strict=True):
+            scale = (of.shape[-1] - 1) * math.log(own.radius)
+            known = spherical.projected_normal(of / own.radius, mean / std) - scale
+            density = density + known.sum(-1)
+        return density
 
     def _each(
         self, on_sphere: Callable[..., Tensor], on_flat: Callable[..., Tensor], *points: Tensor

@@ -58,3 +58,31 @@ def away(x: Tensor) -> Tensor:
 def length(u: Tensor) -> Tensor:
     """Euclidean norm ``[..., 1]``; its gradient at 0 is 0."""
     return torch.linalg.vector_norm(u, dim=-1, keepdim=True)
+
+
+def log_area(d: int) -> float:
+    """Of the unit sphere in R^d; for d = 1 it is two points."""
+    return math.log(2) + 0.5 * d * math.log(math.pi) - math.lgamma(0.5 * d)
+
+
+def projected_normal(x: Tensor, mean: float) -> Tensor:
+    """``[..., d] -> [...]``: log-density, under area, of a normalized draw of N(mean 1, I).
+
+    That is ``(2 pi)^(-d/2) exp(-|m|^2 / 2)`` times the integral over s > 0 of
+    ``s^(d - 1) exp(a s - s^2 / 2)``, with m the mean vector and ``a = x . m``. With s = exp(y) the
+    integrand is smooth on the whole line and dies out at both ends, where the trapezoidal rule
+    converges geometrically: the error is that of rounding. Source: Mardia & Jupp 2000, Directional
+    Statistics, section 9.3.3.
+    """
+    d = x.shape[-1]
+    if mean == 0:
+        return x.new_full(x.shape[:-1], -log_area(d))
+    a = mean * x.double().sum(-1, keepdim=True)
+    root = (a.square() + 4 * d).sqrt()
+    # The mode; for a < 0 without the difference of near numbers.
+    s = torch.where(a < 0, 2 * d / (root - a), (root + a) / 2)
+    step = 0.2 / (s.square() + d).sqrt()
+    y = s.log() + step * torch.arange(-400, 61, dtype=a.dtype, device=a.device)
+    height = d * y + a * y.exp() - 0.5 * (2 * y).exp()
+    constant = 0.5 * d * (math.log(2 * math.pi) + mean**2)
+    return (height.logsumexp(-1) + step.squeeze(-1).log() - constant).to(x.dtype)

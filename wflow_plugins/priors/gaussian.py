@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.prior import Prior
 
@@ -25,8 +22,4 @@ class Gaussian(Prior):
         return self.space.manifold.projx(self.config.mean + self.config.std * noise)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        if "euclidean" not in self.space.manifold.offers:
-            raise UnsupportedError("the density of a projected Gaussian is not known here")
-        z = (x - self.config.mean) / self.config.std
-        constant = self.space.dim * (math.log(self.config.std) + 0.5 * math.log(2 * math.pi))
-        return -0.5 * z.square().sum(-1) - constant
+        return self.space.manifold.projected_gaussian(x, self.config.mean, self.config.std)

@@ -28,5 +28,8 @@ class Initializer(Prior):
 
     def log_prob(self, x: Tensor) -> Tensor:
         if "euclidean" not in self.space.manifold.offers:
-            raise UnsupportedError("the density of initialisations is known in flat space only")
+            raise UnsupportedError(
+                "the density of initialisations is known in flat space only; take the prior "
+                "`gaussian`, or the manifold `euclidean`"
+            )
         return self.initial.initial_log_prob(x)

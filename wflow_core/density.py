@@ -1,0 +1,119 @@
+"""The log-density of networks under a trained flow.
+
+The density is that of points of the space: of weights where the flow lives on weights, under the
+volume of the manifold that they lie on. Symmetries are not summed over: it is the density of the
+network as it is given, or of its representative. Shapes: N networks, P weights, D coordinates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from wflow_core.errors import DataError, UnsupportedError
+from wflow_core.likelihood import LogProb, log_prob, refuse
+from wflow_core.space import refuse_off_manifold
+from wflow_core.weights import WeightSet
+
+if TYPE_CHECKING:
+    from wflow_core.assembly import Assembly
+    from wflow_core.interfaces.velocity import Velocity
+
+
+@dataclass(frozen=True)
+class FlowDensity:
+    """``density(networks) -> LogProb``, in batches.
+
+    Args:
+        velocity: the trained network.
+        held_out: ``[R]`` the training runs that it was not trained on, where known.
+    """
+
+    assembly: Assembly
+    velocity: Velocity
+    held_out: Tensor | None = None
+
+    @property
+    def dim(self) -> int:
+        return self.assembly.space.dim
+
+    def __call__(
+        self,
+        networks: WeightSet | Tensor,
+        *,
+        represent: bool = False,
+        coordinates: bool = False,
+        **options: Any,
+    ) -> LogProb:
+        """Log-density of each network, in nats.
+
+        Args:
+            networks: or their weights ``[N, P]``.
+            represent: bring each to its representative first, as fresh initialisations are: by
+                those canonicalizers that move each network by itself, which permutes no units.
+            coordinates: behind a codec, give the density of the encoded coordinates.
+            options: of ``wflow_core.likelihood.log_prob``.
+
+        Raises:
+            UnsupportedError: there is no density; says why.
+            DataError: networks do not lie on the manifold, or the solve diverged.
+        """
+        a = self.assembly
+        refuse_flow(a, coordinates)
+        w = networks.weights if isinstance(networks, WeightSet) else networks
+        x = self._points(w, represent)
+        pieces = [
+            log_prob(a.flow, self.velocity, a.prior, a.solver, of, **options)
+            for of in x.split(a.spec.sample.batch_size)
+        ]
+        return LogProb.cat(pieces)
+
+    def unseen(self, networks: WeightSet) -> WeightSet:
+        """Networks of the zoo without those that the flow was trained on; all where no run was
+        held out."""
+        if self.held_out is None:
+            return networks
+        kept = torch.isin(networks.run, self.held_out.to(networks.run))
+        return networks[kept.nonzero().squeeze(1)]
+
+    @torch.no_grad()
+    def _points(self, weights: Tensor, represent: bool) -> Tensor:
+        """``[N, P] -> [N, D]`` points of the space, in the precision that flows are trained in."""
+        a, size = self.assembly, self.assembly.architecture.bound_symmetry.layout.size
+        if weights.ndim != 2 or not len(weights) or weights.shape[1] != size:
+            raise DataError(
+                f"a density is of networks [N, {size}], at least one; got {list(weights.shape)}"
+            )
+        x = weights.to(torch.float32)
+        if a.codec:
+            x = a.codec.encode(x)
+        elif represent:
+            x = a.space.represent(x)
+        what = "networks whose density is asked for (without represent=True)"
+        refuse_off_manifold(x, a.space.manifold, "the networks" if represent else what)
+        return x
+
+
+def refuse_flow(a: Assembly, coordinates: bool = False) -> None:
+    """Say why the flow of an assembly has no density, where it has none; cheap.
+
+    Raises:
+        UnsupportedError: with the first reason, and what to do.
+    """
+    refuse(a.flow.manifold, a.solver)
+    # A guidance that does not tell its strength is taken to have one.
+    if a.guidance and getattr(a.guidance.config, "strength", None) != 0:
+        raise UnsupportedError(
+            f"no density: {a.guidance!r} bends the flow by a drift whose divergence is not known; "
+            "leave the guidance out, or set its strength to 0"
+        )
+    if a.codec and not coordinates:
+        raise UnsupportedError(
+            f"no density of weights: {a.codec!r} describes them by {a.codec.dim} coordinates, and "
+            "what decoding leaves out has none; ask for the density of the coordinates by "
+            "coordinates=True, or leave the codec out"
+        )
+    a.prior.log_prob(a.prior.sample(1, torch.Generator().manual_seed(0)))

@@ -1,0 +1,80 @@
+"""How likely networks are under the flow."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wflow_core.errors import UnsupportedError
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.metric import Density, Metric, Numbers
+from wflow_core.weights import WeightSet
+
+
+class Likelihood(Metric):
+    """Negative log-likelihood under the trained flow, in nats a coordinate, of each network.
+
+    Of the zoo, the training runs that were held out are measured. Every population is brought to
+    its representatives, the density of which is taken, under the volume of their manifold: numbers
+    of flows on other manifolds or with other canonicalizers do not compare.
+    ``standard_error`` is the mean over networks of that of Hutchinson's estimate, null where the
+    divergence is exact; ``outside`` is the fraction that the prior cannot reach, whose likelihood
+    is zero. With one such network the mean is null.
+
+    Source: Chen et al. 2018 (arXiv 1806.07366); see :py:mod:`wflow_core.likelihood`.
+
+    Raises:
+        UnsupportedError: the flow has no density: a noisy solver, a guidance, a codec, or a prior
+            or manifold without one.
+    """
+
+    class Config(Options):
+        networks: int = Field(32, ge=1, description="random networks that are measured at most")
+        divergence: Literal["auto", "exact", "hutchinson"] = Field(
+            "auto", description="exact, or estimated by probes; auto: exact up to 64 coordinates"
+        )
+        probes: int = Field(8, ge=1, description="probes a network, where it is estimated")
+        distribution: Literal["rademacher", "gaussian"] = Field(
+            "rademacher", description="of the probes"
+        )
+        steps: int | None = Field(None, ge=1, description="of the solver; as the spec has it")
+        seed: int = Field(0, ge=0, description="of the choice of networks, and of the probes")
+
+    density = True
+
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+        raise UnsupportedError("likelihood is measured under a flow; there is none here")
+
+    def measure_under(self, density: Density, samples: WeightSet, zoo: WeightSet) -> Numbers:
+        o, generator = self.config, torch.Generator().manual_seed(self.config.seed)
+        chosen = torch.randperm(len(samples), generator=generator)[: o.networks]
+        networks = samples[chosen.to(samples.weights.device)]
+        found = density(
+            networks,
+            represent=True,
+            divergence=o.divergence,
+            probes=o.probes,
+            distribution=o.distribution,
+            steps=o.steps,
+            generator=generator,
+        )
+        nll, error = -found.value / density.dim, found.standard_error
+        return {
+            "likelihood": {
+                "nll": nll,
+                "standard_error": _number(error.mean() / density.dim)
+                if error is not None
+                else None,
+                "outside": _number(nll.isposinf().float().mean()),
+                "networks": len(networks),
+            }
+        }
+
+
+def _number(value: Tensor) -> float | None:
+    number = value.item()
+    return number if math.isfinite(number) else None
