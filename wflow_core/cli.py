@@ -12,6 +12,7 @@ import click
 from wflow_core.cli_options import DEVICE, JSON, MOST, RUN, SET, SPEC, THREADS
 from wflow_core.cli_options import device as _device
 from wflow_core.cli_setup import doctor, init, plugins
+from wflow_core.cli_sweep import sweep
 from wflow_core.commands import LazyCommands, clear_errors
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def evaluate(
         print_table(numbers)
 
 
-for command in (plugins, doctor, init):
+for command in (plugins, doctor, init, sweep):
     main.add_command(command)
 
 

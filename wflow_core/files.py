@@ -37,6 +37,15 @@ def remove(place: Path) -> None:
             place.unlink()
 
 
+def link(source: Path, place: Path) -> None:
+    """The same file at another place: linked, or copied where the file system has no links."""
+    try:
+        os.link(source, place)
+    except OSError:
+        shutil.copy(source, place)
+        sync(place)
+
+
 def owned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous CPU tensors that share no memory, as safetensors wants them."""
     found: dict[str, Tensor] = {}

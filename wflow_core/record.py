@@ -65,18 +65,27 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         a = self.assembly
-        packages = {name: version(name) for name in PACKAGES}
         return {
             "name": a.spec.name,
             "seed": a.spec.seed,
-            "versions": {"wflow": version("weightspace-flow"), "python": platform.python_version()}
-            | packages,
-            "machine": {
-                "system": platform.platform(),
-                "device": str(self.device),
-                "threads": torch.get_num_threads(),
-            },
+            "versions": versions(),
+            "machine": machine(self.device),
             "plugins": a.origins,
             "data": a.task.fingerprint,
             "stages": self.stages,
         }
+
+
+def versions() -> dict[str, str]:
+    """Of wflow, Python and the packages that results depend on."""
+    own = {"wflow": version("weightspace-flow"), "python": platform.python_version()}
+    return own | {name: version(name) for name in PACKAGES}
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What a run ran on."""
+    return {
+        "system": platform.platform(),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+    }

@@ -88,10 +88,10 @@ def _choice(error: Mapping[str, Any]) -> str:
 
 def _fields(model: Any, loc: Path) -> list[str]:
     """Names of the options at a place inside a model, where it can be told."""
-    for key in loc:
+    for key in (k for k in loc if isinstance(k, str)):  # a list's items are of its own type
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             break
-        found = model.model_fields.get(str(key))
+        found = model.model_fields.get(key)
         model = found.annotation if found else None
         models = [a for a in (model, *get_args(model)) if isinstance(a, type)]
         model = next((m for m in models if issubclass(m, BaseModel)), None)

@@ -95,7 +95,7 @@ class Store:
             shutil.copymode(fresh / MANIFEST, fresh / TENSORS)
             sync(fresh / TENSORS)
             sync(fresh)
-            self._replace(place, fresh)
+            self.replace(place, fresh)
         return Artefact(own, dict(data), digest, seconds)
 
     def key(self, name: str) -> str | None:
@@ -157,7 +157,7 @@ class Store:
         place = self.folder / name
         return StoreError(f"{place}: damaged ({why}); delete the folder and run again")
 
-    def _replace(self, place: Path, fresh: Path) -> None:
+    def replace(self, place: Path, fresh: Path) -> None:
         """Put the new folder in place; a death in between leaves it missing, never half there."""
         old = self.folder / f".{place.name}.old"
         if place.exists():
