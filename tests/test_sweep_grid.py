@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from plugin_support import refused, tiny, wflow
 
 from wflow_core.errors import SpecError, WflowError
-from wflow_core.sweep_grid import Column, Grid, Row
-from wflow_core.sweep_rows import SweepRow, choose, load_rows, slugs, value_name
+from wflow_core.sweep.grid import Column, Grid, Row
+from wflow_core.sweep.rows import SweepRow, choose, load_rows, slugs, value_name
 
 ROOT = Path(__file__).parents[1]
 THESIS = sorted((ROOT / "examples/thesis").glob("table_*.yaml"))

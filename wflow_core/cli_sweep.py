@@ -13,7 +13,7 @@ from wflow_core.cli_options import DEVICE, JSON, THREADS
 from wflow_core.commands import FIX, clear_errors
 
 if TYPE_CHECKING:
-    from wflow_core.sweep_rows import SweepRow
+    from wflow_core.sweep.rows import SweepRow
 
 
 @click.command()
@@ -41,8 +41,8 @@ def sweep(
     A run that fails is told in the table, the others go on, and the exit code is 2 at the end.
     """
     from wflow_core.sweep import failures, run_sweep
-    from wflow_core.sweep_rows import choose, load_rows
-    from wflow_core.sweep_text import markdown
+    from wflow_core.sweep.rows import choose, load_rows
+    from wflow_core.sweep.text import markdown
 
     if dry_run:
         _list(choose(load_rows(grid)[1], only), as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wflow_core.sweep_grid import Column, Grid, Row
+from wflow_core.sweep.grid import Column, Grid, Row
 from wflow_reference.options import Row as Option
 from wflow_reference.options import rows, table
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from wflow_core.errors import StoreError, WflowError
 from wflow_core.run_folder import FREE, METRICS, RECORD, SPEC, differences
 from wflow_core.store import Store
-from wflow_core.sweep_rows import Run, SweepRow
+from wflow_core.sweep.rows import Run, SweepRow
 from wflow_core.yaml_source import read_file
 
 TABLE, ROWS = "table.json", "rows"

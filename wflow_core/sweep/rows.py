@@ -19,7 +19,7 @@ from wflow_core.registry import suggest
 from wflow_core.spec import parse
 from wflow_core.spec_errors import Path as Keys
 from wflow_core.spec_errors import by_place
-from wflow_core.sweep_grid import GridFile, read_grid
+from wflow_core.sweep.grid import GridFile, read_grid
 from wflow_core.yaml_source import Source, read_file
 
 LONGEST = 60

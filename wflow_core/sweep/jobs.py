@@ -16,7 +16,7 @@ from wflow_core.devices import choose
 from wflow_core.errors import WflowError
 from wflow_core.road import run as run_road
 from wflow_core.siblings import Siblings
-from wflow_core.sweep_rows import Run
+from wflow_core.sweep.rows import Run
 
 LONGEST = 300
 """Letters of a reason, at most."""

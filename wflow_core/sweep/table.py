@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from wflow_core.sweep_grid import Column, Grid
-from wflow_core.sweep_results import Result, digest
-from wflow_core.sweep_rows import Run, SweepRow
+from wflow_core.sweep.grid import Column, Grid
+from wflow_core.sweep.results import Result, digest
+from wflow_core.sweep.rows import Run, SweepRow
 
 Results = Mapping[str, Result]
 """By the folder of the run."""
