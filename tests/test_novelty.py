@@ -5,11 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
+from wflow_core.errors import UnsupportedError
+from wflow_core.evaluation import evaluate, measure
 from wflow_core.novelty import Distances
 from wflow_core.nulls import NullContext, make_nulls
 from wflow_core.symmetry import Element
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
+from wflow_plugins.canonicalizers.relu_sphere import ReluSphere
 from wflow_plugins.metrics.model_average import ModelAverage
 from wflow_plugins.metrics.novelty import Novelty
 from wflow_plugins.metrics.task_score import TaskScore
@@ -98,3 +101,21 @@ def test_model_average_averages_probabilities(zoo: WeightSet) -> None:
     loss = -probabilities.gather(1, test.y.unsqueeze(1)).log().mean().item()
     assert found["accuracy"] == pytest.approx(right)
     assert found["loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_on_spheres_retrained_networks_are_as_new_as_the_zoo(source: Train, zoo: WeightSet) -> None:
+    spheres = ReluSphere(MLP)
+    canonical = spheres.transform(zoo)
+    fresh = spheres.transform(source.retrain(16, torch.Generator().manual_seed(9)))
+    g = torch.Generator().manual_seed(1)
+    found = evaluate(
+        [Novelty(TASK, MLP)], MLP, source, canonical, fresh, g, canonicalizers=[spheres]
+    )
+    retrained = found.numbers["nulls"]["retrained"]["novelty"]
+    assert retrained["nearest_ratio"] == pytest.approx(1, abs=0.1)
+    assert retrained["spread_ratio"] == pytest.approx(1, abs=0.1)
+
+
+def test_two_metrics_of_one_name_are_refused(source: Train, zoo: WeightSet) -> None:
+    with pytest.raises(UnsupportedError, match="'accuracy', as another metric"):
+        measure([TaskScore(TASK, MLP), TaskScore(TASK, MLP)], zoo, zoo)

@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.metric import Density, Metric, Numbers
 from wflow_core.interfaces.zoo import ZooSource
@@ -56,15 +58,17 @@ def evaluate(
     report: Report = silent,
     collected: WeightSet | None = None,
     density: Density | None = None,
+    canonicalizers: Sequence[Canonicalizer] = (),
 ) -> Evaluation:
     """Measure all populations.
 
     Args:
+        canonicalizers: of the zoo, for nulls to be brought where the zoo was.
         collected: the zoo before canonicalizers moved it, where they did.
         density: of the flow, for metrics that look at it.
     """
     distances = Distances(architecture.bound_symmetry, zoo)
-    context = NullContext(architecture, source, zoo, samples, distances, generator)
+    context = NullContext(architecture, source, zoo, samples, distances, generator, canonicalizers)
     nulls = make_nulls(context) if metrics else {}
     total, found = len(nulls) + 2, Evaluation()
     found.add(measure(metrics, zoo, zoo, density=density, of_zoo=True), "zoo")
@@ -103,10 +107,24 @@ def measure(
             continue
         if metric.density and density:
             population = density.unseen(networks) if of_zoo else networks
-            _merge(found, metric.measure_under(density, population, zoo))
+            numbers = metric.measure_under(density, population, zoo)
         else:
-            _merge(found, metric.measure(networks, zoo))
+            numbers = metric.measure(networks, zoo)
+        if twice := clash(found, numbers):
+            raise UnsupportedError(f"{metric} measures {twice!r}, as another metric does already")
+        _merge(found, numbers)
     return found
+
+
+def clash(found: Numbers, more: Numbers) -> str | None:
+    """The first name whose number both hold."""
+    for name in (n for n in found if n in more):
+        both = found[name], more[name]
+        if not all(isinstance(value, dict) for value in both):
+            return str(name)
+        if inner := clash(*both):
+            return f"{name}.{inner}"
+    return None
 
 
 def summary(found: Any) -> Any:

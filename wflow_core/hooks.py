@@ -102,7 +102,7 @@ def _named(name: str, moment: str, method: Callable[..., Any]) -> Callable[..., 
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return method(*args, **kwargs)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise HookError(
                 f"hook {name!r} raised in {moment}: {type(error).__name__}: {error}; "
                 "remove it from `hooks` in the spec, or mend it"

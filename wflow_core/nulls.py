@@ -6,13 +6,14 @@ Shapes: n networks a null, N zoo networks, P weights.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.canonicalizer import Canonicalizer, bring
 from wflow_core.interfaces.zoo import ZooSource
 from wflow_core.matching import align
 from wflow_core.novelty import Distances
@@ -21,7 +22,12 @@ from wflow_core.weights import WeightSet
 
 @dataclass(frozen=True)
 class NullContext:
-    """What nulls are made from: as many networks as there are samples."""
+    """What nulls are made from: as many networks as there are samples.
+
+    Attributes:
+        canonicalizers: those of them that move each network by itself move nulls as they moved the
+            zoo; else distances between the two would mean nothing.
+    """
 
     architecture: Architecture
     source: ZooSource
@@ -29,6 +35,7 @@ class NullContext:
     samples: WeightSet
     distances: Distances
     generator: torch.Generator
+    canonicalizers: Sequence[Canonicalizer] = ()
 
     @property
     def n(self) -> int:
@@ -103,5 +110,6 @@ def make_nulls(context: NullContext) -> dict[str, tuple[WeightSet, float]]:
             continue
         start = time.perf_counter()
         networks = null(context)
-        made[name] = (networks, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        made[name] = (bring(context.canonicalizers, networks), seconds)
     return made

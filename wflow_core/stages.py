@@ -138,7 +138,7 @@ def evaluate(work: Work) -> Content:
     samples, *before = (weight_set(i, work.device) for i in inputs)
     found = evaluate_networks(
         a.metrics, a.architecture, a.zoo, work.zoo(), samples, work.generator, work.report,
-        before[0] if before else None, density,
+        before[0] if before else None, density, a.canonicalizers,
     )  # fmt: skip
     return found.values, {"metrics": found.numbers}
 

@@ -62,7 +62,7 @@ def _cell(value: Any, sign: str) -> str:
     if isinstance(value, dict):
         if value.get("mean") is None:
             return "-"
-        return f"{_number(value['mean'])} {sign}{_number(value['std'] or 0)}"
+        return f"{_number(value['mean'])} {sign}{_number(value.get('std') or 0)}"
     return "" if value is None else _number(value)
 
 

@@ -122,7 +122,7 @@ class TrainedFlow:
         before = self.collected if a.canonicalizers else None
         return evaluate_networks(
             wanted, a.architecture, a.zoo, self.zoo, chosen, generator, report, before,
-            self.density,
+            self.density, a.canonicalizers,
         )  # fmt: skip
 
     def _metric(self, metric: Metric | str) -> Metric:

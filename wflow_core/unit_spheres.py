@@ -36,8 +36,9 @@ def unit_spheres(symmetry: Symmetry) -> dict[str, Tensor]:
     if not found or len(taken.unique()) < len(taken):
         why = "a weight lies in the spheres of two units" if found else "no unit may be rescaled"
         raise UnsupportedError(
-            f"unit spheres: {why} in this architecture; activations must let positive factors "
-            f"through, as ReLU does. Its groups are\n{symmetry.describe()}"
+            f"unit spheres: {why} in this architecture. A unit's group needs the scaling "
+            "`positive`, as ReLU lets through, or `nonzero`, and parts with `norm` and power +1 "
+            f"that write it. Its groups are\n{symmetry.describe()}"
         )
     return found
 

@@ -99,6 +99,15 @@ def representative(canonicalizers: Sequence[Canonicalizer]) -> Callable[[Tensor]
     return represent
 
 
+def bring(canonicalizers: Sequence[Canonicalizer], networks: WeightSet) -> WeightSet:
+    """The same for weights and buffers of whole networks."""
+    for canonicalizer in canonicalizers:
+        if canonicalizer.element_of == "network":
+            element = canonicalizer.element(networks.weights)
+            networks = canonicalizer.moved(networks, element)
+    return networks
+
+
 def last_of_run(networks: WeightSet) -> Tensor:
     """``[N]``: for each network, the place of the last snapshot of its run."""
     runs, run = torch.unique(networks.run, return_inverse=True)

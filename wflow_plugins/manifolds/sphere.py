@@ -10,7 +10,11 @@ from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres
 
 
 class Sphere(ProductOfSpheres):
-    """All coordinates of a point together on one sphere, in the metric of the space around it."""
+    """All coordinates of a point together on one sphere, in the metric of the space around it.
+
+    The canonicalizer `relu_sphere` with `last_norm` n brings networks of u hidden units to the
+    radius ``sqrt(u + n^2)``.
+    """
 
     class Config(Options):
         radius: float = Field(1.0, gt=0, description="norm of a point")

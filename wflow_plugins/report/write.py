@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wflow_core.errors import UnsupportedError
+from wflow_core.errors import StoreError, UnsupportedError
 from wflow_core.store import Store
 from wflow_plugins.report import REPORT
 
@@ -37,10 +38,14 @@ def write_report(
         The file.
 
     Raises:
-        StoreError: the run is not finished, or the file cannot be written.
+        StoreError: the run is not finished, or the file cannot be written, or is there already
+            and not the run's own.
         UnsupportedError: a library that draws is not installed.
     """
     _refuse_without("matplotlib", "jinja2")
+    place = out or folder / REPORT
+    if out and os.path.lexists(out):
+        raise StoreError(f"{out}: is there already; give another --out")
     from wflow_plugins.report.data import read
     from wflow_plugins.report.figures import pictures
     from wflow_plugins.report.page import page
@@ -51,7 +56,6 @@ def write_report(
     notes = [f"No score by solver steps: {curve}."] if isinstance(curve, str) else []
     say("figures")
     drawn = pictures(run, None if isinstance(curve, str) else curve)
-    place = out or folder / REPORT
     Store(place.parent).write(place.name, page(run, drawn, notes))
     return place
 

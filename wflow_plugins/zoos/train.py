@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from wflow_core.batched import BatchedNetworks
@@ -55,6 +55,15 @@ class Train(ZooSource):
             True, description="all networks see the batches in one order, which is faster"
         )
         snapshots: Snapshots = Field(Snapshots(), description="which networks are kept")
+
+        @model_validator(mode="after")
+        def _some_epochs_are_left(self) -> Train.Config:
+            discarded = self.snapshots.discard_epochs
+            if discarded >= self.epochs:
+                raise ValueError(
+                    f"snapshots.discard_epochs {discarded} leaves none of {self.epochs}"
+                )
+            return self
 
     needs = frozenset({"data", "initializer"})
     offers = frozenset({"initialisations", "retraining"})
