@@ -49,7 +49,8 @@ def put(source: Source, dotted: str, value: Source, said: str) -> None:
     path: Keys = tuple(int(k) if k.isdecimal() else k for k in keys)
     source.places = _without(source.places, path) | _below(path, value.places)
     source.keys = _without(source.keys, path) | _below(path, value.keys)
-    source.places.setdefault(path, value.name)
+    for n in range(1, len(path) + 1):  # what was not there before comes from here
+        source.places.setdefault(path[:n], value.name)
 
 
 def _without(places: dict[Keys, str], path: Keys) -> dict[Keys, str]:
