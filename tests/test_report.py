@@ -15,6 +15,7 @@ import pytest
 import torch
 from plugin_support import content, file_size_limit, refused, tiny, wflow, write_spec
 
+from wflow_core.errors import StoreError
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.report.data import RunData, finite, read
@@ -24,6 +25,7 @@ from wflow_plugins.report.page import page
 from wflow_plugins.report.plane import plane
 from wflow_plugins.report.steps import steps_curve
 from wflow_plugins.report.verdict import verdict
+from wflow_plugins.report.write import write_report
 
 SECTIONS = ["results", "figures", "composition", "record"]
 FIGURES = [
@@ -348,3 +350,11 @@ def test_the_command_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> Non
     _, found, section = commands().partition("## `wflow report`\n")
     assert found
     assert "`--no-steps`" in section.partition("\n## ")[0]
+
+
+def test_a_report_elsewhere_replaces_nothing(whole: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "mine.html"
+    precious.write_text("precious")
+    with pytest.raises(StoreError, match="is there already"):
+        write_report(whole, precious, steps=False)
+    assert precious.read_text() == "precious"

@@ -71,19 +71,18 @@ def evaluate(
     context = NullContext(architecture, source, zoo, samples, distances, generator, canonicalizers)
     nulls = make_nulls(context) if metrics else {}
     total, found = len(nulls) + 2, Evaluation()
-    found.add(measure(metrics, zoo, zoo, density=density, of_zoo=True), "zoo")
-    if collected is not None:
-        before = measure(metrics, collected, zoo, density=density, of_zoo=True)
-        found.add(before, "collected")
+    for name, of_zoo in {"zoo": zoo, "collected": collected}.items():
+        if of_zoo is not None:
+            found.add(measure(metrics, of_zoo, zoo, density=density, of_zoo=True), name)
     report(1, total)
     found.add(measure(metrics, samples, zoo, density=density), "samples")
-    report(2, total)
     found.add(measure(metrics, samples, zoo, True, density))
+    report(2, total)
     found.numbers["nulls"] = {}
     for done, (name, (networks, seconds)) in enumerate(nulls.items(), start=3):
-        of_null = measure(metrics, networks, zoo, density=density)
-        _merge(of_null, measure(metrics, networks, zoo, True, density))
-        found.add(of_null | {"seconds": seconds}, "nulls", name)
+        for relative in (False, True):
+            found.add(measure(metrics, networks, zoo, relative, density), "nulls", name)
+        found.add({"seconds": seconds}, "nulls", name)
         report(done, total)
     return found
 

@@ -43,9 +43,7 @@ def write_report(
         UnsupportedError: a library that draws is not installed.
     """
     _refuse_without("matplotlib", "jinja2")
-    place = out or folder / REPORT
-    if out and os.path.lexists(out):
-        raise StoreError(f"{out}: is there already; give another --out")
+    place = _free(out) if out else folder / REPORT
     from wflow_plugins.report.data import read
     from wflow_plugins.report.figures import pictures
     from wflow_plugins.report.page import page
@@ -58,6 +56,12 @@ def write_report(
     drawn = pictures(run, None if isinstance(curve, str) else curve)
     Store(place.parent).write(place.name, page(run, drawn, notes))
     return place
+
+
+def _free(out: Path) -> Path:
+    if os.path.lexists(out):
+        raise StoreError(f"{out}: is there already; give another --out")
+    return out
 
 
 def _refuse_without(*libraries: str) -> None:
