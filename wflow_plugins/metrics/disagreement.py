@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from pydantic import Field
+from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
@@ -13,10 +13,7 @@ from wflow_core.interfaces.metric import Metric, Numbers
 from wflow_core.interfaces.task import Task
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.classes import refuse_without_classes
-from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
-
-CHUNK = 2**24
-"""Decisions that are compared at once."""
+from wflow_plugins.metrics.pairs import one_a_run, over_pairs
 
 
 class Disagreement(Metric):
@@ -45,10 +42,10 @@ class Disagreement(Metric):
         networks = one_a_run(samples)
         x = self.task.splits["test"].x.to(networks.weights.device)
         decided = self.architecture.networks(networks.weights, x, networks.buffers).argmax(-1)
-        i, j = draw_pairs(len(decided), self.config.pairs, self.config.seed, decided.device)
-        if not len(i):
-            return {"disagreement": None}
-        size = max(1, CHUNK // decided.shape[1])
-        pieces = zip(i.split(size), j.split(size), strict=True)
-        differ = [(decided[a] != decided[b]).float().mean(-1) for a, b in pieces]
-        return {"disagreement": torch.cat(differ)}
+        found = over_pairs(decided, self.config.pairs, self.config.seed, differing)
+        return {"disagreement": found}
+
+
+def differing(a: Tensor, b: Tensor) -> Tensor:
+    """Decisions ``[K, M]`` of two networks each ``-> [K]``, the fraction that differs."""
+    return (a != b).float().mean(-1)

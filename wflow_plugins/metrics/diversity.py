@@ -15,10 +15,7 @@ from wflow_core.interfaces.metric import Metric, Numbers
 from wflow_core.interfaces.task import Task
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.classes import refuse_without_classes
-from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
-
-CHUNK = 2**24
-"""Probabilities that are compared at once."""
+from wflow_plugins.metrics.pairs import one_a_run, over_pairs
 
 
 class Diversity(Metric):
@@ -50,14 +47,12 @@ class Diversity(Metric):
         x = self.task.splits["test"].x.to(networks.weights.device)
         outputs = self.architecture.networks(networks.weights, x, networks.buffers)
         logs = outputs.log_softmax(-1)
-        i, j = draw_pairs(len(logs), self.config.pairs, self.config.seed, logs.device)
-        if not len(i):
-            return {"diversity": None}
-        size = max(1, CHUNK // logs[0].numel())
-        pieces = zip(i.split(size), j.split(size), strict=True)
-        return {
-            "diversity": torch.cat([jensen_shannon(logs[a], logs[b]).mean(-1) for a, b in pieces])
-        }
+        return {"diversity": over_pairs(logs, self.config.pairs, self.config.seed, divergence)}
+
+
+def divergence(p: Tensor, q: Tensor) -> Tensor:
+    """Log-probabilities ``[K, M, C]`` of two networks each ``-> [K]``, averaged over inputs."""
+    return jensen_shannon(p, q).mean(-1)
 
 
 def jensen_shannon(p: Tensor, q: Tensor) -> Tensor:
