@@ -238,7 +238,7 @@ def test_a_mistake_in_a_row_is_told_with_its_trace(
     said: list[str] = []
     found = run_sweep(write(tmp_path), tmp_path / "out", say=said.append)
     assert statuses(tmp_path / "out") == ["failed", "failed", "finished", "finished"]
-    assert found["rows"][0]["runs"][0]["reason"] == "ZeroDivisionError: a mistake"
+    assert found["rows"][0]["runs"][0]["reason"] == ("stage sample: ZeroDivisionError: a mistake")
     assert "in fails" in said[1]
 
 

@@ -72,8 +72,14 @@ def test_val_is_a_count_or_a_fraction_and_train_a_stratified_part(folder: Path) 
     assert rows(task) == {"train": 50, "val": 20, "test": 40}
     assert task.splits["train"].y.bincount().tolist() == [5] * 10
     assert rows(Mnist(data_dir=str(folder), val=20, train=100))["train"] == 100
-    for options in ({"val": 115}, {"val": 20, "train": 101}, {"val": 5}):
-        with pytest.raises(DataError, match=r"task.val \d+ and task.train .* cannot split 120"):
+    for options, said in (
+        ({"val": 115}, "task.val 115 cannot split 120 images: 5 cannot hold all 10 classes"),
+        ({"val": 20, "train": 101}, "val 20 and task.train 101 .*: 100 are left for training"),
+        ({"val": 20, "train": 95}, "val 20 and task.train 95 .*: 5 cannot hold all 10 classes"),
+        ({"val": 120}, "cannot split 120 images: 120 taken from 120 leave 0"),
+        ({"val": 5}, "cannot split 120 images: 5 cannot hold all 10 classes"),
+    ):
+        with pytest.raises(DataError, match=f"^.*{said}$"):
             _ = Mnist(data_dir=str(folder), **options).splits
 
 
@@ -134,6 +140,23 @@ def test_absent_files_name_every_place_and_the_fixes(
     with pytest.raises(DataError, match=f"data_dir {given}: no such folder\nput") as error:
         _ = Mnist(data_dir=str(given)).splits
     assert str(partly) not in str(error.value)
+
+
+def test_where_files_would_be_fetched_from_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WFLOW_DATA", str(tmp_path))
+    monkeypatch.setattr("wflow_plugins.tasks.data_files.DataFiles._cache", lambda _: tmp_path / "c")
+    said = Mnist().locate()
+    looked = f"{tmp_path / 'mnist'}, {tmp_path}, {tmp_path / 'c'}"
+    assert said == f"not here (looked in {looked}); fetched from {MNIST.url} when first used"
+    assert list(tmp_path.iterdir()) == []
+    for options in ({"download": False}, {"data_dir": str(tmp_path)}):
+        with pytest.raises(DataError, match="the files of mnist are not to be had"):
+            Mnist(**options).locate()
+    monkeypatch.setattr("wflow_plugins.tasks.data_files.find_spec", lambda name: None)
+    with pytest.raises(DataError, match=f"{MNIST.url}: not asked, as pooch is not installed"):
+        Mnist().locate()
 
 
 def test_without_pooch_nothing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
 from wflow_core.errors import DataError
+from wflow_plugins.tasks.diabetes import Diabetes
 from wflow_plugins.tasks.digits import Digits
 from wflow_plugins.tasks.iris import Iris
+from wflow_plugins.tasks.splitting import split_off
 
 
 def test_iris_is_whole_stratified_and_standardised_by_feature() -> None:
@@ -33,5 +36,17 @@ def test_digits_keep_the_greys_of_pixels_comparable() -> None:
 
 
 def test_fractions_that_leave_a_class_out_are_refused() -> None:
-    with pytest.raises(DataError, match=r"task.test 0.01 .* cannot split 150 rows"):
+    said = "task.test 0.01 and task.val 0.2 cannot split 150 rows: 2 cannot hold all 3 classes"
+    with pytest.raises(DataError, match=f"^{said}$"):
         _ = Iris(test=0.01).splits
+    with pytest.raises(DataError, match=r"cannot split 442 rows: 442 taken from 442 leave 0$"):
+        _ = Diabetes(test=0.9999).splits
+
+
+def test_a_class_of_one_row_cannot_be_in_both_parts() -> None:
+    labels = np.array([0, 0, 0, 7])
+    with pytest.raises(DataError, match=r"^class 7 has one row, which cannot be in both$"):
+        split_off(np.arange(4), 2, labels, 0)
+    rest, taken = split_off(np.arange(4), 0.3, None, 0)
+    assert sorted([*rest, *taken]) == [0, 1, 2, 3]
+    assert len(taken) == 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wflow_core.cli_check import check, schema
 from wflow_core.cli_options import DEVICE, JSON, MOST, RUN, SET, SPEC, THREADS
 from wflow_core.cli_options import device as _device
 from wflow_core.cli_setup import doctor, init, plugins
@@ -65,31 +66,6 @@ def run(
         print_table(metrics)
         made = sorted(p.name for p in folder.glob("*.html"))
         click.echo(f"\n{folder}: {', '.join(['samples/', 'metrics.json', *made])}")
-
-
-@main.command()
-@SPEC
-@SET
-@JSON
-@clear_errors
-def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Check SPEC without running it: every problem at once, each at file:line:column."""
-    assembled = _assemble(spec, overrides)
-    if as_json:
-        click.echo(json.dumps(assembled.resolved, indent=2))
-        return
-    symmetry = assembled.architecture.bound_symmetry
-    click.echo(f"{spec}: right; {symmetry.layout.size} weights; its groups as declared:")
-    click.echo(symmetry.describe())
-
-
-@main.command()
-@clear_errors
-def schema() -> None:
-    """Print the JSON schema of specs, with the options of every installed component."""
-    from wflow_core.schema import spec_schema
-
-    click.echo(json.dumps(spec_schema(), indent=2))
 
 
 @main.command()
@@ -157,7 +133,7 @@ def evaluate(
     if out:
         refuse_existing(out)
     flow = load(run_dir, where)
-    module = flow.assembly.architecture.module
+    module = flow.sampled.assembly.architecture.module
     measured = read_networks(networks, module) if networks else None
     names = [name.strip() for of in metrics for name in of.split(",")]
     numbers = flow.evaluate(measured, names or None, seed).numbers
@@ -169,7 +145,7 @@ def evaluate(
         print_table(numbers)
 
 
-for command in (plugins, doctor, init, sweep):
+for command in (check, schema, plugins, doctor, init, sweep):
     main.add_command(command)
 
 

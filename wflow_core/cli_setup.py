@@ -28,10 +28,12 @@ def plugins(kind: str | None, check: bool, as_json: bool) -> None:
     """
     from wflow_core.inspection import problems
 
-    if kind and kind not in registry.KINDS:
-        guess = registry.suggest(kind, registry.KINDS)
-        raise WflowError(f"unknown kind {kind!r}{guess}; kinds: {', '.join(registry.KINDS)}")
-    found = problems(registry.plugins(kind), check)
+    kinds = [*registry.KINDS, "command"]
+    if kind and kind not in kinds:
+        guess = registry.suggest(kind, kinds)
+        raise WflowError(f"unknown kind {kind!r}{guess}; kinds: {', '.join(kinds)}")
+    listed = (p for each in ([kind] if kind else kinds) for p in registry.plugins(each))
+    found = problems(listed, check)
     if as_json:
         rows = [{"kind": p.kind, "name": p.name, "distribution": p.distribution,
                  "version": p.version, "problem": why} for p, why in found.items()]  # fmt: skip

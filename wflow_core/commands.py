@@ -9,22 +9,26 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
 from wflow_core import registry
-from wflow_core.errors import WflowError
+from wflow_core.blame import blame
+from wflow_core.errors import PluginError, WflowError
 from wflow_core.inspection import summary
 
 # What torch says of it, on the CPU and on CUDA.
 NO_MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)
 FIX = 2
 """Exit code of anything that the user can mend."""
+TRACEBACK = "WFLOW_TRACEBACK"
+"""Environment variable that has errors of other packages shown with their traceback."""
 
 
 # A file without a name that cannot take more is what the output goes to.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+OUTPUT = (*FULL, errno.EPIPE)
 
 
 class LazyCommands(click.Group):
@@ -50,13 +54,10 @@ class LazyCommands(click.Group):
         own = super().get_command(ctx, name)
         if own or name not in (offered := registry.commands()):
             return own
-        plugin = offered[name]
         try:
-            command = plugin.entry_point.load()
-        except (Exception, SystemExit) as error:
-            raise _broken(plugin, f"fails to import: {type(error).__name__}: {error}") from error
-        if not isinstance(command, click.Command):
-            raise _broken(plugin, f"is {command!r}, not a click command")
+            command: click.Command = registry.load_command(offered[name])
+        except PluginError as error:
+            raise click.UsageError(str(error)) from error
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -71,10 +72,6 @@ class LazyCommands(click.Group):
 
 def _short_help(plugin: registry.Plugin) -> str:
     return summary(plugin) or f"(from {plugin.origin})"
-
-
-def _broken(plugin: registry.Plugin, why: str) -> click.ClickException:
-    return click.UsageError(f"{plugin.label} ({plugin.entry_point.value}) {why}")
 
 
 def _forget(stream: Any) -> None:
@@ -97,12 +94,28 @@ def clear_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except KeyboardInterrupt:
             click.echo("wflow: interrupted; the same command goes on from here", err=True)
             sys.exit(130)
-        except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and not NO_MEMORY.search(str(error)):
-                raise
-            fix = "ask for fewer or smaller networks, or for a smaller batch_size"
-            why = (str(error) or type(error).__name__).splitlines()[0]
-            click.echo(f"wflow: there is not enough memory; {fix} ({why})", err=True)
-            sys.exit(FIX)
+        except Exception as error:
+            _tell(error)
 
     return call
+
+
+def _tell(error: Exception) -> NoReturn:
+    """An error that nobody foresaw: one line where the user can do something, else a traceback."""
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))
+    ):
+        fix = "ask for fewer or smaller networks, or for a smaller batch_size"
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        click.echo(f"wflow: there is not enough memory; {fix} ({why})", err=True)
+        sys.exit(FIX)
+    output = isinstance(error, OSError) and error.filename is None and error.errno in OUTPUT
+    if output or isinstance(error, click.ClickException | click.Abort | click.exceptions.Exit):
+        raise error
+    found = blame(error)
+    if found.foreign and not os.environ.get(TRACEBACK):
+        fix = f"mend it, or take another; {TRACEBACK}=1 shows the traceback"
+        click.echo(f"wflow: {found.told(error)}; {fix}", err=True)
+        sys.exit(FIX)
+    error.add_note(f"wflow: {found.told(error)}")
+    raise error

@@ -6,6 +6,9 @@ import torch
 
 from wflow_core.errors import WflowError
 
+FOREIGN = ("Expected one of", "Could not run", "META device")
+"""How torch begins to speak of every kind that it knows, or of its own workings."""
+
 
 def choose(name: str | torch.device = "auto", threads: int | None = None) -> torch.device:
     """The device of that name; ``auto`` is CUDA where there is one.
@@ -23,5 +26,15 @@ def choose(name: str | torch.device = "auto", threads: int | None = None) -> tor
         torch.Generator(device)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0].split(". ")[0]
-        raise WflowError(f"device {str(name)!r}: not to be had here ({reason}); try cpu") from error
+        if reason.startswith(FOREIGN):
+            reason = "there is none"
+        raise WflowError(
+            f"device {str(name)!r}: not to be had here ({reason}); try {' or '.join(here())}"
+        ) from error
     return device
+
+
+def here() -> list[str]:
+    """Names of the devices of this machine, other than those that only special builds know."""
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    return ["cpu", *cuda, *["mps"] * torch.backends.mps.is_available()]

@@ -64,7 +64,7 @@ def devices() -> Findings:
 
 def plugins() -> Findings:
     """Names by kind, and every broken one with its problem; each is imported."""
-    found = problems(registry.plugins(), check=True)
+    found = problems([*registry.plugins(), *registry.plugins("command")], check=True)
     kinds = {kind: [p.name for p in found if p.kind == kind] for kind in registry.KINDS}
     broken = [{"plugin": p.label, "problem": why} for p, why in found.items() if why]
     return {"kinds": kinds, "commands": sorted(registry.commands()), "broken": broken}

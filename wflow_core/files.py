@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from wflow_core.errors import StoreError
@@ -44,6 +45,17 @@ def link(source: Path, place: Path) -> None:
     except OSError:
         shutil.copy(source, place)
         sync(place)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file; one that may not be read is not called absent.
+
+    Raises:
+        OSError: it cannot be read.
+        SafetensorError: it is no such file.
+    """
+    with path.open("rb"):
+        return load_file(path)
 
 
 def owned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

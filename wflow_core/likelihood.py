@@ -85,20 +85,10 @@ def log_prob(
     """
     refuse(flow.manifold, solver)
     prior.log_prob(x[:1])  # a refusal comes before the work
-    if divergence == "auto":
-        divergence = "exact" if x.shape[-1] <= EXACT_UP_TO else "hutchinson"
-    field, manifold, count = flow.field(model, **condition), flow.manifold, 1
-    if divergence == "hutchinson":
-        count = probes
-        drawn = draw_probes(count, x, distribution, generator)
-        traced = _with(lambda t, y: hutchinson(field, manifold, t, y, drawn), x.shape[-1])
-    else:
-        traced = _with(lambda t, y: exact(field, manifold, t, y), x.shape[-1])
-    state = torch.cat([x, x.new_zeros(len(x), count)], -1)
-    grid = torch.linspace(1, 0, (steps or solver.config.steps) + 1, device=x.device, dtype=x.dtype)
-    for _, later in solver.steps(traced, state, grid, Beside(manifold, count)):
-        state = later
-    return _total(prior, state, x.shape[-1], estimated=divergence == "hutchinson")
+    estimated = divergence == "hutchinson" or (divergence == "auto" and x.shape[-1] > EXACT_UP_TO)
+    drawn = draw_probes(probes, x, distribution, generator) if estimated else None
+    state = _solve(flow.field(model, **condition), flow.manifold, solver, x, drawn, steps)
+    return _total(prior, state, x.shape[-1], estimated)
 
 
 def refuse(manifold: Manifold, solver: Solver) -> None:
@@ -128,9 +118,30 @@ def refuse(manifold: Manifold, solver: Solver) -> None:
         )
 
 
-def _with(traced: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], dim: int) -> VectorField:
-    """A field over ``[B, D + K]``: the velocity, and the divergence beside it."""
-    return lambda t, state: torch.cat(traced(t, state[:, :dim]), -1)
+def _solve(
+    field: VectorField,
+    manifold: Manifold,
+    solver: Solver,
+    x: Tensor,
+    probes: Tensor | None,
+    steps: int | None,
+) -> Tensor:
+    """Back from time 1: where the points came from, and the divergence gathered, ``[B, D + K]``.
+
+    Args:
+        probes: ``[K, B, D]``; None for the exact divergence, one column.
+    """
+    dim, count = x.shape[-1], 1 if probes is None else len(probes)
+
+    def traced(t: Tensor, state: Tensor) -> Tensor:
+        at = (field, manifold, t, state[:, :dim])
+        return torch.cat(exact(*at) if probes is None else hutchinson(*at, probes), -1)
+
+    state = torch.cat([x, x.new_zeros(len(x), count)], -1)
+    grid = torch.linspace(1, 0, (steps or solver.config.steps) + 1, device=x.device, dtype=x.dtype)
+    for _, later in solver.steps(traced, state, grid, Beside(manifold, count)):
+        state = later
+    return state
 
 
 def _total(prior: Prior, state: Tensor, dim: int, estimated: bool) -> LogProb:

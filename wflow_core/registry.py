@@ -130,6 +130,25 @@ def load_plugin(plugin: Plugin) -> type[Any]:
     return loaded
 
 
+def load_command(plugin: Plugin) -> Any:
+    """Import a further command.
+
+    Raises:
+        PluginError: it fails to import, or is no click command.
+    """
+    import click
+
+    where = f"{plugin.label} ({plugin.entry_point.value})"
+    try:
+        command = plugin.entry_point.load()
+    except (Exception, SystemExit) as error:
+        why = f"fails to import: {type(error).__name__}: {error}"
+        raise PluginError(f"{where} {why}; mend or reinstall {plugin.distribution}") from error
+    if not isinstance(command, click.Command):
+        raise PluginError(f"{where} is {command!r}, not a click command")
+    return command
+
+
 def clash(matches: Iterable[Plugin]) -> str:
     """Several plugins of one kind and name, in words."""
     return f"is offered by {' and by '.join(p.origin for p in matches)}; uninstall one of them"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -23,23 +23,34 @@ SHAPES = {
     "tuple_type": "Input should be a list",
 }
 """What JSON calls objects and arrays."""
+UNION = "union"
+"""The type of an error that is several: one for each of the types that a value may be of."""
 
 
 def validate(
-    model: type[Model], data: Any, source: Source, path: Path
+    model: type[Model], data: Any, source: Source, path: Path, also: Sequence[str] = ()
 ) -> tuple[Model | None, list[str]]:
     """Validate options strictly; the model, or None and a line for each problem.
 
     Through JSON, so that lists may be tuples but no text is taken for a number.
+
+    Args:
+        also: what stands beside the options and is no part of them.
     """
     try:
         return model.model_validate_json(json.dumps(data), strict=True), []
     except ValidationError as error:
-        return None, [describe(model, e, data, source, path) for e in error.errors()]
+        told = _united(error.errors(), data)
+        return None, [describe(model, e, data, source, path, also) for e in told]
 
 
 def describe(
-    model: type[BaseModel], error: Mapping[str, Any], data: Any, source: Source, path: Path
+    model: type[BaseModel],
+    error: Mapping[str, Any],
+    data: Any,
+    source: Source,
+    path: Path,
+    also: Sequence[str] = (),
 ) -> str:
     """One line for an error that pydantic found in the data at ``path`` of a source."""
     loc = (*path, *_written(error, data))
@@ -47,13 +58,30 @@ def describe(
     if error["type"] in ("missing", "union_tag_not_found"):
         return f"{source.place(loc[:-1])}: {name} is missing{_meaning(model, error['loc'])}"
     if error["type"] == "extra_forbidden":
-        fields = _fields(model, error["loc"][:-1])
+        fields = _fields(model, error["loc"][:-1]) + [*also] * (len(error["loc"]) == 1)
         known = f"; options: {', '.join(fields)}" if fields else ""
         at = source.keys.get(loc) or source.place(loc)
         return f"{at}: unknown option {name}{suggest(str(loc[-1]), fields)}{known}"
     hint = _choice(error)
-    message = SHAPES.get(error["type"], error["msg"].removeprefix("Value error, "))
-    return f"{source.place(loc)}: {name}: {_lower(message)}; got {_short(error['input'])}{hint}"
+    meaning = _meaning(model, error["loc"][:1]) if error["type"] == UNION else ""
+    said = f"{_lower(_message(error))}{meaning}; got {_short(error['input'])}"
+    return f"{source.place(loc)}: {name}: {said}{hint}"
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    return SHAPES.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
+
+
+def _united(errors: Iterable[Mapping[str, Any]], data: Any) -> list[Mapping[str, Any]]:
+    """Errors with those of the members of a union, which speak of one value, as one."""
+    united: dict[Path, Mapping[str, Any]] = {}
+    for error in errors:
+        path = _written(error, data)
+        if path in united:
+            other = _message(error).removeprefix("Input should be ")
+            error = {**united[path], "type": UNION, "msg": f"{_message(united[path])}, or {other}"}
+        united[path] = error
+    return list(united.values())
 
 
 def _written(error: Mapping[str, Any], data: Any) -> Path:
@@ -61,7 +89,8 @@ def _written(error: Mapping[str, Any], data: Any) -> Path:
     written: list[str | int] = []
     for i, key in enumerate(error["loc"], start=1):
         absent = error["type"] == "missing" and i == len(error["loc"])
-        if absent or isinstance(data, list) or (isinstance(data, dict) and key in data):
+        item = isinstance(data, list) and isinstance(key, int)
+        if absent or item or (isinstance(data, dict) and key in data):
             written.append(key)
             data = None if absent else data[key]
     discriminated = error["type"] in ("union_tag_invalid", "union_tag_not_found")

@@ -18,11 +18,20 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from wflow_core.errors import StoreError
-from wflow_core.files import clear_errors, content_hash, owned, remove, sync, to_json, write_synced
+from wflow_core.files import (
+    clear_errors,
+    content_hash,
+    owned,
+    read_tensors,
+    remove,
+    sync,
+    to_json,
+    write_synced,
+)
 
 FORMAT = 1
 TENSORS, MANIFEST = "tensors.safetensors", "manifest.json"
@@ -100,21 +109,23 @@ class Store:
 
     def key(self, name: str) -> str | None:
         """The key of a finished artefact; None where there is none."""
-        path = self.folder / name / MANIFEST
-        return str(self._manifest(name)["key"]) if path.exists() else None
+        there = self.read_json(f"{name}/{MANIFEST}") is not None
+        return str(self._manifest(name)["key"]) if there else None
 
     def load(self, name: str) -> Artefact:
         """Read an artefact and check it against its hash.
 
         Raises:
-            StoreError: it is not there, of another format, or damaged.
+            StoreError: it is not there, cannot be read, is of another format, or damaged.
         """
         manifest, path = self._manifest(name), self.folder / name / TENSORS
         try:
-            tensors = load_file(path)
+            tensors = read_tensors(path)
             digest = content_hash(path, manifest["data"])
-        except (OSError, SafetensorError) as error:
+        except (FileNotFoundError, SafetensorError) as error:
             raise self._damaged(name, str(error)) from error
+        except OSError as error:
+            raise _unread(path, error) from error
         if digest != manifest["sha256"]:
             raise self._damaged(name, "its content is not what was written")
         return Artefact(tensors, manifest["data"], digest, manifest["seconds"])
@@ -138,12 +149,16 @@ class Store:
         """The JSON object in a file of the folder; None where there is none."""
         path = self.folder / name
         try:
-            found = json.loads(path.read_text()) if path.exists() else {}
+            found = json.loads(path.read_text())
             if not isinstance(found, dict):
                 raise ValueError(f"not a JSON object but {type(found).__name__}")
-        except (OSError, ValueError) as error:
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _unread(path, error) from error
+        except ValueError as error:
             raise StoreError(f"{path}: damaged ({error}); delete it and run again") from error
-        return found if path.exists() else None
+        return found
 
     def _manifest(self, name: str) -> dict[str, Any]:
         manifest = self.read_json(f"{name}/{MANIFEST}")
@@ -170,3 +185,7 @@ class Store:
         """Remove what a killed run left half written."""
         for left in [*self.folder.glob(".*.new"), *self.folder.glob(".*.old")]:
             remove(left)
+
+
+def _unread(path: Path, error: OSError) -> StoreError:
+    return StoreError(f"{path}: cannot be read: {error.strerror}")

@@ -12,14 +12,12 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
+from wflow_core.blame import blame, one_line
 from wflow_core.devices import choose
 from wflow_core.errors import WflowError
 from wflow_core.road import run as run_road
 from wflow_core.siblings import Siblings
 from wflow_core.sweep.rows import Run
-
-LONGEST = 300
-"""Letters of a reason, at most."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +83,8 @@ def attempt(run: Run, settings: Settings) -> Failure | None:
     except WflowError as error:
         return Failure(one_line(str(error)))
     except Exception as error:
-        return Failure(one_line(f"{type(error).__name__}: {error}"), traceback.format_exc())
+        return Failure(blame(error).told(error), traceback.format_exc())
     return None
-
-
-def one_line(text: str) -> str:
-    """The first line that says something, shortened."""
-    line = next((each.strip() for each in text.splitlines() if each.strip()), "")
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
 
 
 def _outcome(future: Future[Failure | None]) -> Failure | None:

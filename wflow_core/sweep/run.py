@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,10 @@ def silent(text: str) -> None:
 
 
 def run_sweep(
-    path: Path | str,
-    out: Path | str | None = None,
-    device: str = "cpu",
-    *,
-    threads: int | None = None,
-    only: Collection[str] = (),
-    jobs: int = 1,
-    overwrite: bool = False,
-    say: Say = silent,
-) -> dict[str, Any]:
+    path: Path | str, out: Path | str | None = None, device: str = "cpu", *,
+    threads: int | None = None, only: Collection[str] = (), jobs: int = 1,
+    overwrite: bool = False, say: Say = silent,
+) -> dict[str, Any]:  # fmt: skip
     """Run a grid, or finish or find what was run of it before.
 
     A run that fails is told in the table, and the sweep goes on; the next call tries it again.
@@ -68,12 +62,20 @@ def run_sweep(
     folder = Path(out) if out else Path("sweeps") / file.grid.name
     settings = Settings(folder / ROWS, device, threads, overwrite)
     refuse_others(folder, file.grid.name, () if overwrite else chosen)
-    words = ["wflow", "sweep", str(path), *(["--out", str(out)] if out else [])]
-    words += [word for row in chosen if only for word in ("--only", row.name)]
-    words += [*settings.words, *(["--jobs", str(jobs)] if jobs > 1 else [])]
+    command = _command(path, out, [row.name for row in chosen if only], settings, jobs)
     with Store(folder).locked() as store:
-        sweep = Sweep(file, rows, store, settings, shlex.join(words), say)
+        sweep = Sweep(file, rows, store, settings, command, say)
         return sweep.travel([run for row in chosen for run in row.runs], jobs)
+
+
+def _command(
+    path: Path | str, out: Path | str | None, only: Iterable[str], settings: Settings, jobs: int
+) -> str:
+    """The command that does the same."""
+    words = ["wflow", "sweep", str(path), *(["--out", str(out)] if out else [])]
+    words += [word for name in only for word in ("--only", name)]
+    words += [*settings.words, *(["--jobs", str(jobs)] if jobs > 1 else [])]
+    return shlex.join(words)
 
 
 class Sweep:

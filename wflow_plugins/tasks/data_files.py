@@ -39,19 +39,43 @@ class DataFiles:
         Raises:
             DataError: no place holds them all; names the places, what they lack, and the fixes.
         """
-        tried = []
+        paths, tried = self._seek(data_dir)
+        if paths is None and data_dir is None:
+            try:
+                paths = self._fetch(download)
+            except DataError as error:
+                tried.append(str(error))
+        if paths is None:
+            raise DataError(self._absent(tried))
+        return paths
+
+    def locate(self, data_dir: str | None, download: bool) -> str:
+        """Where the files are, or would be fetched from, in words; nothing is read or fetched.
+
+        Raises:
+            DataError: no place holds them all, and they cannot be fetched.
+        """
+        paths, tried = self._seek(data_dir)
+        if paths is not None:
+            return f"in {next(iter(paths.values())).parent}"
+        if data_dir is None:
+            closed = self._closed(download)
+            if closed is None:
+                looked = ", ".join(str(folder) for _, folder in self.places(data_dir))
+                return f"not here (looked in {looked}); fetched from {self.url} when first used"
+            tried.append(closed)
+        raise DataError(self._absent(tried))
+
+    def _seek(self, data_dir: str | None) -> tuple[dict[str, Path] | None, list[str]]:
+        """Every file, from the first place that holds them all; and what the others lack."""
+        tried: list[str] = []
         for label, folder in self.places(data_dir):
             found = {file: _present(folder, file) for file in self.sha256}
             paths = {file: path for file, path in found.items() if path}
             if len(paths) == len(found):
-                return paths
+                return paths, tried
             tried.append(f"{label} {folder}: {_lack(folder, sorted(found.keys() - paths))}")
-        if data_dir is None:
-            try:
-                return self._fetch(download)
-            except DataError as error:
-                tried.append(str(error))
-        raise DataError(self._absent(tried))
+        return None, tried
 
     def places(self, data_dir: str | None) -> Iterator[tuple[str, Path]]:
         """Where to look, in order: what is given decides alone."""
@@ -71,10 +95,8 @@ class DataFiles:
 
     def _fetch(self, allowed: bool) -> dict[str, Path]:
         """Every file from ``url`` into the cache; one with another checksum is not kept."""
-        if not allowed:
-            raise DataError(f"{self.url}: not asked, by download: false")
-        if not find_spec("pooch"):
-            raise DataError(f"{self.url}: not asked, as pooch is not installed")
+        if closed := self._closed(allowed):
+            raise DataError(closed)
         import pooch
 
         pooch.get_logger().setLevel(logging.WARNING)
@@ -86,6 +108,12 @@ class DataFiles:
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise DataError(f"{self.url}: {reason}") from error
+
+    def _closed(self, allowed: bool) -> str | None:
+        """Why the server is not asked; None where it is."""
+        if not allowed:
+            return f"{self.url}: not asked, by download: false"
+        return None if find_spec("pooch") else f"{self.url}: not asked, as pooch is not installed"
 
     def _absent(self, tried: list[str]) -> str:
         places = "\n".join(f"  {place}" for place in tried)

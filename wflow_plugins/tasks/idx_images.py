@@ -11,13 +11,13 @@ from typing import Annotated
 import numpy as np
 import torch
 from pydantic import Field
-from sklearn.model_selection import train_test_split
 
 from wflow_core.errors import DataError
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature, Split
 from wflow_plugins.tasks.data_files import DataFiles
 from wflow_plugins.tasks.idx import read_idx
+from wflow_plugins.tasks.splitting import split_off
 
 SIDE, CLASSES = 28, 10
 FILES = {
@@ -60,10 +60,9 @@ def image_place(files: DataFiles, options: ImageOptions) -> str:
     """The folder of the files, which are neither read nor fetched.
 
     Raises:
-        DataError: no place holds them all.
+        DataError: no place holds them all, and they cannot be fetched.
     """
-    found = files.find(options.data_dir, download=False)
-    return f"in {next(iter(found.values())).parent}"
+    return files.locate(options.data_dir, options.download)
 
 
 def image_splits(files: DataFiles, options: ImageOptions) -> dict[str, Split]:
@@ -121,15 +120,13 @@ def _slices(labels: np.ndarray, options: ImageOptions) -> tuple[np.ndarray, np.n
     """Places of ``train`` and ``val`` in the official training set, stratified by class."""
     seed, wanted = options.split_seed, options.train
     try:
-        train, val = train_test_split(
-            np.arange(len(labels)), test_size=options.val, stratify=labels, random_state=seed
-        )
-        if wanted is not None and wanted != len(train):
-            train, _ = train_test_split(
-                train, train_size=wanted, stratify=labels[train], random_state=seed
-            )
-    except ValueError as error:
-        asked = f"task.val {options.val} and task.train {wanted}"
+        train, val = split_off(np.arange(len(labels)), options.val, labels, seed)
+        if wanted is not None and wanted > len(train):
+            raise DataError(f"{len(train)} are left for training")
+        if wanted is not None and wanted < len(train):
+            train, _ = split_off(train, len(train) - wanted, labels[train], seed)
+    except DataError as error:
+        asked = f"task.val {options.val}" + (f" and task.train {wanted}" if wanted else "")
         raise DataError(f"{asked} cannot split {len(labels)} images: {error}") from error
     return train, val
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from pydantic import Field
-from sklearn.model_selection import train_test_split
 
 from wflow_core.errors import DataError
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Split
+from wflow_plugins.tasks.splitting import split_off
 
 Rows = dict[str, tuple[np.ndarray, np.ndarray]]
 """Features and targets of each split."""
@@ -68,19 +68,15 @@ def regression_splits(x: np.ndarray, y: np.ndarray, options: TabularOptions) -> 
 
 
 def _rows(x: np.ndarray, y: np.ndarray, options: TabularOptions, stratified: bool) -> Rows:
-    seed = options.split_seed
+    seed, labels = options.split_seed, y if stratified else None
     try:
-        rest_x, test_x, rest_y, test_y = train_test_split(
-            x, y, test_size=options.test, stratify=y if stratified else None, random_state=seed
-        )
-        train_x, val_x, train_y, val_y = train_test_split(
-            rest_x, rest_y, test_size=options.val, stratify=rest_y if stratified else None,
-            random_state=seed,
-        )  # fmt: skip
-    except ValueError as error:
+        rest, test = split_off(np.arange(len(x)), options.test, labels, seed)
+        train, val = split_off(rest, options.val, y[rest] if stratified else None, seed)
+    except DataError as error:
         fractions = f"task.test {options.test} and task.val {options.val}"
         raise DataError(f"{fractions} cannot split {len(x)} rows: {error}") from error
-    return {"train": (train_x, train_y), "val": (val_x, val_y), "test": (test_x, test_y)}
+    places = {"train": train, "val": val, "test": test}
+    return {name: (x[of], y[of]) for name, of in places.items()}
 
 
 def _moments(values: np.ndarray, axis: int | None) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,8 @@ from wflow_plugins.report.figures.ranges import Spread, focus, scattered
 
 MOST = 300
 """Points of a row that are drawn."""
+MARGIN = 0.12
+"""Of the axis, kept free at an end for the numbers of what lies beyond it."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,10 @@ def strips(rows: list[Strip], label: str, size: tuple[float, float], zero: bool 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         core = [s for row, s in zip(rows, spreads, strict=True) if row.core]
-        axes.set_xlim(*focus(core or spreads, spreads))
+        low, high = focus(core or spreads, spreads)
+        axes.set_xlim(*_with_margins(rows, spreads, low, high))
         for place, (row, spread) in enumerate(zip(rows, spreads, strict=True)):
-            _row(axes, place, row, spread)
+            _row(axes, place, row, spread, (low, high))
         axes.set_ylim(len(rows) - 0.45, -0.55)
         axes.set_yticks(range(len(rows)), [row.name for row in rows])
         for text, row in zip(axes.get_yticklabels(), rows, strict=True):
@@ -61,22 +64,36 @@ def strips(rows: list[Strip], label: str, size: tuple[float, float], zero: bool 
     return svg(draw, size)
 
 
-def _row(axes: Axes, place: int, row: Strip, spread: Spread) -> None:
-    low, high = axes.get_xlim()
-    color = row.look.color
+def _with_margins(
+    rows: list[Strip], spreads: list[Spread], low: float, high: float
+) -> tuple[float, float]:
+    """The limits, further out at an end where a row that is drawn has values beyond it."""
+    drawn = [r.values for r, s in zip(rows, spreads, strict=True) if low <= s.median <= high]
+    below, above = any((v < low).any() for v in drawn), any((v > high).any() for v in drawn)
+    margin = MARGIN * (high - low)
+    return low - margin * below, high + margin * above
+
+
+def _row(axes: Axes, place: int, row: Strip, spread: Spread, limits: tuple[float, float]) -> None:
+    """Points and bars within the limits, and what lies beyond them as a number."""
+    (low, high), color = limits, row.look.color
     if not low <= spread.median <= high:
         _off(axes, place, row, spread.median < low, f"median {spread.median:.3g}")
         return
     points = row.values[torch.linspace(0, len(row.values) - 1, min(MOST, len(row.values))).long()]
+    heights = place + 0.2 + 0.17 * scattered(len(points))
+    inside = (points >= low) & (points <= high)
     axes.scatter(
-        points.tolist(), (place + 0.2 + 0.17 * scattered(len(points))).tolist(), s=8, color=color,
-        linewidths=0, alpha=0.5 if row.look.strong else 0.45, zorder=2,
+        points[inside].tolist(), heights[inside].tolist(), s=8, color=color, linewidths=0,
+        alpha=0.5 if row.look.strong else 0.45, zorder=2,
     )  # fmt: skip
     bar = [place - 0.17] * 2
-    axes.plot([spread.low, spread.high], bar, color=color, linewidth=1.2, zorder=3)
-    axes.plot(
-        [spread.first, spread.third], bar, color=color, linewidth=6, solid_capstyle="butt", zorder=4
+    line, box = (
+        [max(first, low), min(last, high)]
+        for first, last in ((spread.low, spread.high), (spread.first, spread.third))
     )
+    axes.plot(line, bar, color=color, linewidth=1.2, zorder=3)
+    axes.plot(box, bar, color=color, linewidth=6, solid_capstyle="butt", zorder=4)
     axes.plot(
         spread.median, bar[0], marker="o", markersize=6, color="white", markeredgecolor=color,
         markeredgewidth=1.8, zorder=5,

@@ -12,9 +12,9 @@ Points = list[tuple[float, float]]
 
 
 def training(run: RunData) -> Picture | None:
-    """None where training kept no history."""
+    """None where training was evaluated less than twice: a dot is no curve."""
     held = _curve(run.history, "held_out_loss")
-    if not held:
+    if len(held) < 2:
         return None
     at, least = min(held, key=lambda point: point[1])
     return Picture(
