@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from wflow_core.shared_linear import SharingLinears
 from wflow_core.weights import WeightLayout
 
 
@@ -49,9 +50,10 @@ class BatchedNetworks:
         def one(state: dict[str, Tensor], inputs: Tensor) -> Tensor:
             return functional_call(self.module, state, (inputs,))
 
-        outputs: Tensor = vmap(one, (0, 0 if own_inputs else None), randomness="different")(
-            tensors, x
-        )
+        with SharingLinears():
+            outputs: Tensor = vmap(one, (0, 0 if own_inputs else None), randomness="different")(
+                tensors, x
+            )
         return outputs
 
     def _chunk(self, x: Tensor) -> int:

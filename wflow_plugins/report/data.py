@@ -55,14 +55,16 @@ class RunData:
 
     @cached_property
     def zoo(self) -> WeightSet:
-        return self.flow.zoo
+        """What the samples are compared with: of another architecture, another zoo."""
+        return self.flow.reference
 
     @cached_property
     def numbers(self) -> dict[str, dict[str, Any]]:
         """The numbers of each population, by its name: samples, zoo, collected, then nulls."""
         seconds = _group(self.metrics, "seconds")
         rows = {name: dict(_group(self.metrics, name)) for name in OWN if name in self.metrics}
-        for name, stage in (("samples", "sample"), ("zoo", "collect")):
+        of_zoo = "reference" if "reference" in seconds else "collect"
+        for name, stage in (("samples", "sample"), ("zoo", of_zoo)):
             if name in rows and stage in seconds:
                 rows[name]["seconds"] = seconds[stage]
         if "samples" in rows and "novelty" in self.metrics:

@@ -43,7 +43,7 @@ def steps_curve(run: RunData, networks: int, say: Say) -> Curve | str:
     At most ``networks`` networks a number of steps, fewer where that would take long; at the
     run's own number of steps its own samples are taken.
     """
-    a = run.flow.assembly
+    a = run.flow.sampled.assembly
     why = _why_not(a.solver, a.task.objective is not None)
     if why:
         return why
@@ -79,8 +79,8 @@ def _affordable(run: RunData, networks: int, steps: int) -> int:
 
 
 def _sampled(run: RunData, steps: int, n: int) -> WeightSet:
-    flow = run.flow
-    generator = stage_generator(flow.assembly.spec.seed, "report", flow.device)
+    flow, device = run.flow.sampled, run.flow.device
+    generator = stage_generator(flow.assembly.spec.seed, "report", device)
     return draw_networks(_with_steps(flow.assembly, steps), flow.velocity, n, generator, silent)
 
 

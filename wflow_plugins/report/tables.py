@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from wflow_core.table import COLUMNS
+from wflow_core.table import columns
 from wflow_plugins.report.data import RunData, at, number
 from wflow_plugins.report.names import MEANINGS, label
 from wflow_plugins.report.verdict import short
@@ -47,7 +47,8 @@ class Tile:
 def table(run: RunData) -> Table:
     """Samples beside the zoo and the nulls, in the columns of the command's own table."""
     rows = run.numbers
-    shown = [c for c, path in COLUMNS.items() if any(_cell(at(r, *path))[0] for r in rows.values())]
+    known = columns(rows.values()).items()
+    shown = {c: path for c, path in known if any(_cell(at(r, *path))[0] for r in rows.values())}
     return Table(
         [(column, UNITS.get(column, "")) for column in shown],
         [
@@ -55,7 +56,7 @@ def table(run: RunData) -> Table:
                 name,
                 label(name),
                 MEANINGS.get(name, ""),
-                [_cell(at(r, *COLUMNS[c])) for c in shown],
+                [_cell(at(r, *path)) for path in shown.values()],
             )
             for name, r in rows.items()
             if shown

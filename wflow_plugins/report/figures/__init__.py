@@ -10,6 +10,7 @@ from wflow_plugins.report.figures.bands import bands
 from wflow_plugins.report.figures.barriers import barriers
 from wflow_plugins.report.figures.canvas import Picture
 from wflow_plugins.report.figures.distributions import distribution
+from wflow_plugins.report.figures.fine_tuning import fine_tuning
 from wflow_plugins.report.figures.novelty import novelty
 from wflow_plugins.report.figures.plane import seen_from_above
 from wflow_plugins.report.figures.steps import steps
@@ -29,6 +30,7 @@ def _all(run: RunData, curve: Curve | None) -> Iterator[Picture | None]:
     yield from (distribution(run, score) for score in shown)
     yield novelty(run)
     yield average(run)
+    yield from fine_tuning(run)
     yield bands(run)
     yield steps(run, curve) if curve else None
     yield training(run)

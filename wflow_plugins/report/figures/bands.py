@@ -83,7 +83,7 @@ def _bands(run: RunData, networks: WeightSet, test: Split) -> Bands:
         networks = networks[torch.linspace(0, n - 1, MOST, device=networks.weights.device).long()]
     low, high = test.x.min().item(), test.x.max().item()
     x = torch.linspace(low, high, GRID, device=networks.weights.device)
-    architecture = run.flow.assembly.architecture
+    architecture = run.flow.sampled.assembly.architecture
     values = architecture.networks(networks.weights, x.unsqueeze(1), networks.buffers)[..., 0]
     values = values.double().cpu()
     at = torch.tensor(QUANTILES, dtype=values.dtype)
