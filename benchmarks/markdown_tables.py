@@ -1,0 +1,62 @@
+"""Tables of sweeps and of other benchmarks as Markdown, each with how it came about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wflow_core.sweep.text import NONE, escaped, markdown, shown
+
+Table = dict[str, Any]
+
+STD = " std"
+"""A column of this name beside one without it is shown as its ±."""
+
+
+def whole(table: Table) -> list[str]:
+    """A table as Markdown, and how it came about in one line."""
+    if "columns" not in table:
+        return [*flat(table["rows"]), "", _about(table)]
+    lines = [line for line in markdown(table).splitlines() if line.startswith("|")]
+    return [*lines, "", _about(table)]
+
+
+def flat(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Flat mappings as the lines of a Markdown table; a key is a column."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    keys = [key for key in keys if key.removesuffix(STD) == key or key[: -len(STD)] not in keys]
+    body = [[_cell(row.get(key), row.get(key + STD)) for key in keys] for row in rows]
+    rule = ["---", *["---:"] * (len(keys) - 1)]
+    return [f"| {' | '.join(cells)} |" for cells in ([escaped(k) for k in keys], rule, *body)]
+
+
+def _cell(value: Any, std: float | None) -> str:
+    if isinstance(value, float):
+        return shown({"mean": value, "std": std}, 3 if abs(value) < 10 else 1)
+    return NONE if value is None else escaped(str(value))
+
+
+def _about(table: Table) -> str:
+    """Command, seeds or options, seconds, all machines and versions of the finished runs."""
+    runs = [run for row in table["rows"] for run in row.get("runs", ())]
+    made = [table | run for run in runs if run["status"] == "finished"] or [table]
+    said = [f"`{table['command']}`"] if table["command"] else []
+    if seeds := [str(seed) for seed in table.get("seeds", ())]:
+        said.append(f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}")
+    options = {k: of for k, of in table.get("options", {}).items() if of is not None}
+    said += [", ".join(f"{name} {of}" for name, of in options.items())]
+    said += [f"{table['seconds']:.1f} s in all"] if "seconds" in table else []
+    said += [" and ".join(dict.fromkeys(_machine(m["machine"]) for m in made if "machine" in m))]
+    said += [" and ".join(dict.fromkeys(_versions(m["versions"]) for m in made if "versions" in m))]
+    return "; ".join([*filter(None, said), *map(escaped, table.get("notes", ()))]) + "."
+
+
+def _machine(machine: Table) -> str:
+    system = machine.get("system") or machine.get("processor", "")
+    cores = machine.get("cores") or machine.get("cpus")
+    told = [system, f"{cores} cores" if cores else "", machine.get("device", "")]
+    return ", ".join([*filter(None, told), f"threads: {machine.get('threads', NONE)}"])
+
+
+def _versions(versions: Table) -> str:
+    return ", ".join(f"{name} {versions[name]}" for name in ("wflow", "torch") if name in versions)
