@@ -74,7 +74,7 @@ def test_help_names_every_command() -> None:
 
 def test_plugins() -> None:
     lines = wflow("plugins").stdout.splitlines()
-    assert len(lines) == len(registry.plugins())
+    assert len(lines) == len(registry.plugins()) + len(registry.plugins("command"))
     row = next(line for line in lines if line.split()[:2] == ["coupling", "trajectory"])
     assert row.split()[2:] == ["weightspace-flow", version("weightspace-flow")]
     assert {line.split()[0] for line in wflow("plugins", "metric").stdout.splitlines()} == {

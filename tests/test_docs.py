@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from wflow_core import registry
 from wflow_core.cli import main
+from wflow_core.components import Slot
 from wflow_core.hooks import HookSpecs
 from wflow_core.spec import LISTS, Spec
 from wflow_core.yaml_source import read_text
@@ -44,7 +45,7 @@ def options(model: Any, prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         annotation = field.annotation
         models = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
-        models = [a for a in models if issubclass(a, BaseModel)]
+        models = [a for a in models if issubclass(a, BaseModel) and a is not Slot]
         nested = [n for m in models for n in options(m, f"{prefix}{name}.")]
         yield from nested or [prefix + name]
 

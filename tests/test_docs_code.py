@@ -133,4 +133,4 @@ def test_the_quickstart_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     shown = {name.strip("/") for cell in files for name in re.findall(r"`([^`]+)`", cell)}
     made = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     assert made <= shown
-    assert shown - made == {"canonical", "codec"}
+    assert shown - made == {"canonical", "codec", "reference"}

@@ -99,10 +99,32 @@ def test_rows_in_chunks_are_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_subset_is_of_its_size_and_always_the_same() -> None:
     x, guidance = points(), make(batch_size=7)
-    assert len(guidance._rows) == 7
+    assert len(guidance._data_for(x, HALF)) == 7
     assert torch.equal(guidance.drift(x, HALF), make(batch_size=7).drift(x, torch.tensor(0.1)))
     assert not torch.equal(guidance.drift(x, HALF), make().drift(x, HALF))
-    assert torch.equal(make(batch_size=500).drift(x, HALF), make().drift(x, HALF))
+    torch.testing.assert_close(make(batch_size=500).drift(x, HALF), make().drift(x, HALF))
+
+
+def test_a_fresh_subset_is_decided_by_the_time_alone() -> None:
+    x, times = points(), torch.linspace(0, 1, 65)[:-1]
+    guidance = make(batch_size=7, fresh=True)
+    batches = [guidance._data_for(x, t) for t in times]
+    assert {len(b) for b in batches} == {7}
+    assert len({b.x.sum().item() for b in batches}) > 32
+    again = make(batch_size=7, fresh=True)
+    assert torch.equal(guidance.drift(x, HALF), again.drift(x, HALF))
+    torch.testing.assert_close(
+        make(batch_size=500, fresh=True).drift(x, HALF), make().drift(x, HALF)
+    )
+
+
+def test_fresh_subsets_cover_the_rows_evenly() -> None:
+    x, guidance = points(), make(batch_size=15, fresh=True)
+    rows = len(TASK.splits["train"])
+    seen = torch.cat([guidance._data_for(x, t / 512).x for t in torch.arange(512)])
+    counts = (seen.unsqueeze(1) == TASK.splits["train"].x).all(-1).sum(0)
+    assert int(counts.min()) > 0.5 * 512 * 15 / rows
+    assert int(counts.max()) < 2 * 512 * 15 / rows
 
 
 def test_the_window_of_time() -> None:
@@ -130,8 +152,9 @@ def test_on_another_device_nothing_is_read_by_the_host() -> None:
     x, t = points().to("meta"), HALF.to("meta")  # where any read is an error
     with pytest.raises(RuntimeError):
         bool(t > 0)
-    drift = make(start=0.2, batch_size=9).drift(x, t)
-    assert (drift.shape, drift.device) == (x.shape, x.device)
+    for fresh in (False, True):
+        drift = make(start=0.2, batch_size=9, fresh=fresh).drift(x, t)
+        assert (drift.shape, drift.device) == (x.shape, x.device)
 
 
 def test_no_strength_changes_and_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

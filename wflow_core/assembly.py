@@ -1,22 +1,19 @@
-"""From a validated spec to components that fit together.
-
-Each is built with its context; needs that are not met are collected before anything is refused.
-"""
+"""From a validated spec to components that fit together, at the architectures that it names."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import torch
-
-from wflow_core.building import Builder
+from wflow_core.assembler import Assembler
+from wflow_core.behavior import Behavior
 from wflow_core.density import refuse_flow
-from wflow_core.errors import SpecError
+from wflow_core.errors import SpecError, UnsupportedError
 from wflow_core.flow import Flow
 from wflow_core.hooks import Hooks
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.canonicalizer import Canonicalizer, representative
+from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.coupling import Coupling
 from wflow_core.interfaces.guidance import Guidance
@@ -26,10 +23,10 @@ from wflow_core.interfaces.solver import Solver
 from wflow_core.interfaces.task import Task
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.interfaces.zoo import ZooSource
-from wflow_core.seeds import stage_seed
-from wflow_core.space import Space, as_it_is, offered
-from wflow_core.spec import Spec, SpecFile
-from wflow_core.spec_errors import by_place
+from wflow_core.space import Space, reason
+from wflow_core.spec import SAMPLED, Spec, SpecFile
+from wflow_core.spec_errors import dotted
+from wflow_core.transfer import refuse_other, refuse_sizes
 
 
 @dataclass(frozen=True)
@@ -39,12 +36,16 @@ class Assembly:
     Attributes:
         resolved: the spec as plain data with every option written out.
         origins: path of a component in the spec -> the distribution and version it comes from.
+        tasks: path in the spec -> the task that a guidance or metric has in place of the run's.
+        derived: the same at the architecture that samples are of, where it is another.
     """
 
+    file: SpecFile
     spec: Spec
     resolved: dict[str, Any]
     origins: dict[str, str]
     task: Task
+    tasks: dict[str, Task]
     architecture: Architecture
     zoo: ZooSource
     canonicalizers: tuple[Canonicalizer, ...]
@@ -53,11 +54,18 @@ class Assembly:
     prior: Prior
     coupling: Coupling
     flow: Flow
+    behavior: Behavior | None
     velocity: Velocity
     solver: Solver
     guidance: Guidance | None
     metrics: tuple[Metric, ...]
     hooks: Hooks
+    derived: Assembly | None = None
+
+    @property
+    def sampled(self) -> Assembly:
+        """What samples are drawn and measured with: the assembly itself, or ``derived``."""
+        return self.derived or self
 
 
 def assemble(file: SpecFile) -> Assembly:
@@ -66,105 +74,51 @@ def assemble(file: SpecFile) -> Assembly:
     Raises:
         SpecError: with every problem, each at its place.
     """
-    return _Assembler(file).assemble()
+    maker = Assembler(file)
+    parts = maker.parts()
+    assembly = Assembly(file, file.spec, maker.resolved(), maker.origins(), **parts)
+    if SAMPLED in file.found:
+        architecture = maker.build(SAMPLED, assembly.task.signature)
+        derived = maker.at("sample", partial(_sampled, assembly, architecture), SAMPLED)
+        assembly = replace(assembly, derived=derived)
+    for path in maker.paths("metrics"):
+        if maker.built[path].density:
+            maker.at("metrics", partial(refuse_flow, assembly.sampled), path)
+    return assembly
 
 
-class _Assembler(Builder):
-    """Builds components in the order of the road."""
+def at(assembly: Assembly, architecture: Architecture) -> Assembly:
+    """The same at another architecture: all that is built from the architecture is built for it.
 
-    def assemble(self) -> Assembly:
-        made = self._networks()
-        made |= self._points(**made)
-        if self.problems:
-            raise SpecError(sorted(self.problems, key=by_place))
-        assembly = Assembly(
-            spec=self.file.spec,
-            resolved=self.resolved(),
-            origins=self.origins(),
-            hooks=self.at("hooks", self._hooks),
-            **made,
-            **self._flow(**made),
+    Its velocity has the parameters of the assembly's, and can be given their trained values. Spec,
+    origins, tasks and hooks are the assembly's.
+
+    Raises:
+        UnsupportedError: the flow serves one size alone, or the architectures differ in more than
+            the sizes of free groups.
+    """
+    refuse_other(assembly, architecture)
+    tasks = {p: of for p in assembly.file.found if (of := assembly.tasks.get(dotted(p)))}
+    given = tasks | {("task",): assembly.task}
+    try:
+        parts = Assembler(assembly.file, given | {("architecture",): architecture}).parts(
+            assembly.hooks
         )
-        for path in self.paths("metrics"):
-            if self.built[path].density:
-                self.at("metrics", lambda: refuse_flow(assembly), path)
-        return assembly
+    except SpecError as error:
+        told = "; ".join(error.problems)
+        raise UnsupportedError(
+            f"{architecture!r} does not fit the rest of the spec: {told}"
+        ) from error
+    refuse_sizes(assembly.velocity, parts["velocity"])
+    return replace(assembly, **parts, derived=None)
 
-    def _networks(self) -> dict[str, Any]:
-        """What networks are, and where they come from."""
-        task: Task = self.make("task")
-        architecture: Architecture = self.make("architecture", task.signature)
-        self.at("architecture", lambda: architecture.bound_symmetry)
-        return {
-            "task": task,
-            "architecture": architecture,
-            "zoo": self.make("zoo", task, architecture),
-            "canonicalizers": self.make_all("canonicalizers", architecture, task),
-            "codec": self.make("codec", architecture) if self.file.spec.codec else None,
-        }
 
-    def _points(
-        self,
-        task: Task,
-        architecture: Architecture,
-        zoo: ZooSource,
-        canonicalizers: tuple[Canonicalizer, ...],
-        codec: Codec | None,
-    ) -> dict[str, Any]:
-        """The space and its prior; and whether all that was named gets what it needs."""
-        before = offered([task, architecture, zoo])
-        self.check([("zoo",), *self.paths("canonicalizers"), ("codec",)], before)
-        space = self._space(architecture, canonicalizers, codec, before)
-        prior: Prior = self.make("prior", space, architecture)
-        space = replace(space, offers=space.offers | prior.offers)
-        rest = ["manifold", "prior", "coupling", "velocity", "solver", "guidance"]
-        self.check([(name,) for name in rest], space.offers)
-        # Metrics are of networks, whose symmetry a codec leaves as it is.
-        self.check(self.paths("metrics"), before | space.offers)
-        return {"space": space, "prior": prior}
-
-    def _flow(
-        self,
-        task: Task,
-        architecture: Architecture,
-        codec: Codec | None,
-        space: Space,
-        prior: Prior,
-        **_: Any,
-    ) -> dict[str, Any]:
-        """What learns, samples and measures."""
-        spec, decode = self.file.spec, codec.decode if codec else as_it_is
-        guided = (task, architecture, decode)
-        return {
-            "coupling": self.make("coupling", space, prior),
-            "flow": Flow(space.manifold, spec.train),
-            "velocity": self._velocity(space),
-            "solver": self.make("solver"),
-            "guidance": self.make("guidance", *guided) if spec.guidance else None,
-            "metrics": self.make_all("metrics", task, architecture),
-        }
-
-    def _space(
-        self,
-        architecture: Architecture,
-        canonicalizers: tuple[Canonicalizer, ...],
-        codec: Codec | None,
-        offers: frozenset[str],
-    ) -> Space:
-        symmetry = None if codec else architecture.bound_symmetry
-        dim = codec.dim if codec else architecture.bound_symmetry.layout.size
-        manifold = self.make("manifold", dim, symmetry)
-        hidden = architecture.offers if codec else frozenset()
-        offers = offered([manifold, *canonicalizers]) | (offers - hidden)
-        return Space(manifold, symmetry, offers, representative(canonicalizers))
-
-    def _velocity(self, space: Space) -> Velocity:
-        """The network with its own seed, whatever was built before it."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stage_seed(self.file.spec.seed, "velocity"))
-            velocity: Velocity = self.make("velocity", space)
-        return velocity
-
-    def _hooks(self) -> Hooks:
-        names = [slot.type for slot in self.file.spec.hooks]
-        return Hooks(list(zip(names, self.make_all("hooks"), strict=True)))
+def _sampled(assembly: Assembly, architecture: Architecture) -> Assembly:
+    """The same at the architecture of samples, which a zoo of it is trained to compare with."""
+    derived = at(assembly, architecture)
+    if "retraining" not in derived.zoo.offers:
+        raise UnsupportedError(
+            "samples of another architecture are compared with networks of it that are trained as "
+            f"the zoo was; that needs {reason('retraining')}"
+        )
+    return derived

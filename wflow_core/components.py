@@ -32,6 +32,16 @@ class Slot(BaseModel):
         return dict(self.model_extra or {})
 
 
+class TaskSlot(Slot):
+    """One that may be given another task than the run's."""
+
+    task: Slot | None = None
+
+
+ON_TASK = {"guidance": ("task",), "metric": ("task",)}
+"""Kinds that may be given another task than the run's, and the words that this takes."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A component named in the spec: its class, where it comes from, its options."""
@@ -59,7 +69,7 @@ def find_all(
             at = source.place((*path, "type"))
             problems.append(f"{at}: {dotted(path)}: {error}")
             continue
-        options, wrong = validate(cls.Config, slot.options, source, path)
+        options, wrong = validate(cls.Config, slot.options, source, path, ON_TASK.get(kind, ()))
         problems += wrong
         if options is not None:
             found[path] = Found(slot.type, cls, origin, options.model_dump())

@@ -7,6 +7,8 @@ network as it is given, or of its representative. Shapes: N networks, P weights,
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,14 @@ class FlowDensity:
     @property
     def dim(self) -> int:
         return self.assembly.space.dim
+
+    def at(self, assembly: Assembly) -> FlowDensity:
+        """The same at another architecture, of which the flow was trained on no network."""
+        if assembly is self.assembly:
+            return self
+        state = self.velocity.state_dict()
+        velocity = trained_velocity(assembly, state)
+        return FlowDensity(assembly, velocity.to(next((t.device for t in state.values()), None)))
 
     def __call__(
         self,
@@ -95,6 +105,13 @@ class FlowDensity:
         what = "networks whose density is asked for (without represent=True)"
         refuse_off_manifold(x, a.space.manifold, "the networks" if represent else what)
         return x
+
+
+def trained_velocity(assembly: Assembly, tensors: Mapping[str, Tensor]) -> Velocity:
+    """The velocity with the weights that training left; the assembly's own stays untrained."""
+    velocity = copy.deepcopy(assembly.velocity)
+    velocity.load_state_dict(tensors)
+    return velocity.eval()
 
 
 def refuse_flow(a: Assembly, coordinates: bool = False) -> None:

@@ -3,7 +3,8 @@
 A metric gives numbers for one population of networks. Those of the zoo, the samples and each null
 stand under ``zoo``, ``samples`` and ``nulls.<name>``; where canonicalizers moved the zoo, those of
 the zoo as it was collected stand under ``collected``. Comparisons of the samples with the zoo
-stand at the top.
+stand at the top. In each, what is measured on another task than the run's stands under the name of
+that task.
 """
 
 from __future__ import annotations
@@ -109,6 +110,7 @@ def measure(
             numbers = metric.measure_under(density, population, zoo)
         else:
             numbers = metric.measure(networks, zoo)
+        numbers = {metric.under: numbers} if metric.under else numbers
         if twice := clash(found, numbers):
             raise UnsupportedError(f"{metric} measures {twice!r}, as another metric does already")
         _merge(found, numbers)

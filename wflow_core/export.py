@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wflow_core.errors import DataError, StoreError
-from wflow_core.files import clear_errors, remove, to_json, write_synced
+from wflow_core.files import clear_errors, read_tensors, remove, to_json, write_synced
 from wflow_core.layout import WeightLayout
 from wflow_core.weights import WeightSet
 
@@ -114,7 +114,7 @@ def _listed(folder: Path) -> tuple[list[str], bool]:
 
 def _read(file: Path) -> dict[str, Tensor]:
     try:
-        return load_file(file)
+        return read_tensors(file)
     except (OSError, SafetensorError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{file}: cannot be read as safetensors ({why})") from error

@@ -26,6 +26,9 @@ from wflow_core.times import Times
 Model = Callable[..., Tensor]
 """``model(x [B, D], t [B], **condition) -> [B, D]``, a velocity; see ``Velocity``."""
 
+EndLoss = Callable[[Tensor, Tensor, torch.Generator | None], Tensor]
+"""Predicted ends and x1, ``[B, D]`` each, and a generator ``-> [B]``: a further loss."""
+
 
 class Flow:
     """The conditional paths of a flow and what a network learns from them.
@@ -66,23 +69,27 @@ class Flow:
         t: Tensor,
         generator: torch.Generator | None = None,
         weight: Tensor | None = None,
+        behavior: EndLoss | None = None,
         **condition: Tensor,
     ) -> Tensor:
         """``[B]`` squared error in the manifold's metric, averaged over coordinates.
 
         Args:
             weight: ``[D]`` weights of the coordinates; none for the plain metric.
+            behavior: added, of the ends that the velocity leads to.
         """
         x, wanted = self.path(x0, x1, t, generator)
         found = self.manifold.proju(x, model(x, t, **condition))
+        ahead = (1 - t).unsqueeze(-1) * found
+        further = behavior(self._end(x, ahead), x1, generator) if behavior else 0.0
         if self.options.predict == "target":
-            found, wanted = (1 - t).unsqueeze(-1) * found, self.manifold.logmap(x, x1)
+            found, wanted = ahead, self.manifold.logmap(x, x1)
             if self.manifold.lands:
                 found = self.manifold.logmap(x, self._end(x, found))
         error = found - wanted
         if weight is not None:
             error = self.manifold.proju(x, weight.sqrt() * error)
-        return self.manifold.inner(x, error, error) / x.shape[-1]
+        return self.manifold.inner(x, error, error) / x.shape[-1] + further
 
     def field(self, model: Model, **condition: Tensor) -> VectorField:
         """The field ``v(t, x)`` that a solver integrates; t is a scalar tensor."""

@@ -14,7 +14,7 @@ from inspect import isabstract
 from typing import Any
 
 from wflow_core.errors import PluginError
-from wflow_core.registry import Plugin, clash, load_plugin
+from wflow_core.registry import Plugin, clash, load_command, load_plugin
 
 Problems = dict[Plugin, str | None]
 
@@ -37,13 +37,17 @@ def problems(plugins: Iterable[Plugin], check: bool = False) -> Problems:
 def imported(plugin: Plugin) -> str | None:
     """What importing a plugin shows."""
     try:
+        if plugin.kind == "command":
+            load_command(plugin)
+            return None
         cls = load_plugin(plugin)
     except PluginError as error:
         return str(error).removeprefix(f"{plugin.label} ")
-    return _against_interface(cls)
+    return _against_interface(cls, plugin.kind)
 
 
-def _against_interface(cls: type[Any]) -> str | None:
+def _against_interface(cls: type[Any], kind: str) -> str | None:
+    from wflow_core.components import ON_TASK
     from wflow_core.interfaces.component import Options
     from wflow_core.space import REASONS
 
@@ -51,6 +55,8 @@ def _against_interface(cls: type[Any]) -> str | None:
         return f"does not implement {', '.join(sorted(cls.__abstractmethods__))}"
     if not (isinstance(cls.Config, type) and issubclass(cls.Config, Options)):
         return f"its Config is {cls.Config!r}, not a subclass of {Options.__module__}.Options"
+    if taken := {"type", *ON_TASK.get(kind, ())} & cls.Config.model_fields.keys():
+        return f"has an option {min(taken)!r}, a word that a spec keeps for itself; rename it"
     names = cls.needs if isinstance(cls.needs, frozenset) else {str(cls.needs)}
     named = {name: name if name in REASONS else name.partition(":")[0] for name in names}
     if unknown := sorted(name for name, known in named.items() if known not in REASONS):

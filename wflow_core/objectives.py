@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from wflow_core.errors import DataError
+from wflow_core.errors import DataError, UnsupportedError
 
 
 class Objective(ABC):
@@ -43,6 +43,16 @@ class Objective(ABC):
         loss = {"loss": self.average_loss(outputs, y).mean(-1)}
         return self.score(self.average(outputs), y) | loss
 
+    def divergence(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        """Outputs and those of other networks, ``[..., B, C] -> [..., B]`` nats.
+
+        Kullback-Leibler, from the wanted prediction to the given one; 0 where they agree.
+
+        Raises:
+            UnsupportedError: this objective does not compare outputs.
+        """
+        raise UnsupportedError(f"{type(self).__name__} does not compare outputs with each other")
+
     @abstractmethod
     def predictions(self, outputs: Tensor) -> Tensor:
         """``[..., B, C]`` outputs as what a person reads: probabilities, or values."""
@@ -64,6 +74,10 @@ class Classification(Objective):
         """Probabilities are averaged, not logits; given back as log-probabilities."""
         total = torch.logsumexp(outputs.log_softmax(-1), 0)
         return total - torch.log(torch.tensor(float(len(outputs)), device=outputs.device))
+
+    def divergence(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        found, right = outputs.log_softmax(-1), wanted.log_softmax(-1)
+        return F.kl_div(found, right, reduction="none", log_target=True).sum(-1)
 
     def predictions(self, outputs: Tensor) -> Tensor:
         return outputs.softmax(-1)
@@ -108,6 +122,9 @@ class Regression(Objective):
     def average_loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Minus the logarithm of the mean likelihood, not the mean of logarithms."""
         return math.log(len(outputs)) - torch.logsumexp(-self.loss(outputs, y), 0)
+
+    def divergence(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        return ((outputs - wanted) / self.noise).square().sum(-1) / 2
 
     def predictions(self, outputs: Tensor) -> Tensor:
         return outputs

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from wflow_core.components import Slot
 from wflow_core.interfaces.component import Options
 
 
@@ -44,8 +45,19 @@ class FlowOptions(Options):
     time: TimeLaw = Field(UniformTimes(), description="law of the training times")
 
 
+class BehaviorOptions(Options):
+    """A second loss, of what predicted networks compute: the divergence of their outputs."""
+
+    weight: float = Field(1.0, gt=0, description="of a nat, beside the loss of the weights")
+    rows: int = Field(128, ge=1, description="training inputs of an iteration, drawn anew in each")
+
+
 class TrainOptions(FlowOptions):
     """How the flow is trained."""
+
+    behavior: BehaviorOptions | None = Field(
+        None, description="compare predicted networks with the zoo's as functions, too"
+    )
 
     iterations: int = Field(2000, ge=1, description="optimizer steps")
     batch_size: int = Field(64, ge=1, description="pairs an iteration")
@@ -72,7 +84,10 @@ class TrainOptions(FlowOptions):
 
 
 class SampleOptions(Options):
-    """How many networks a run leaves."""
+    """How many networks a run leaves, and of what architecture."""
 
     networks: int = Field(128, ge=2, description="networks sampled")
     batch_size: int = Field(256, ge=1, description="networks integrated at once")
+    architecture: Slot | None = Field(
+        None, description="of the networks, where it is another than the flow learns from"
+    )

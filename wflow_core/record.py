@@ -26,7 +26,10 @@ DEPENDS = {
     "sample": ("solver", "guidance", "sample"),
     "evaluate": ("metrics",),
 }
-READS_DATA = ("collect", "sample", "evaluate")
+BESIDE = {"reference": ("task", "zoo", "sample")}
+"""Stages that depend on no other: what of the spec they depend on."""
+READS_DATA = ("collect", "sample", "reference", "evaluate")
+READS_ZOO = ("collect", "reference")
 
 
 class Record:
@@ -39,8 +42,7 @@ class Record:
 
     def key(self, stage: str, inputs: Iterable[Artefact]) -> str:
         """What decides a stage's result: options and plugins up to it, its seed, its inputs."""
-        a, stages = self.assembly, list(DEPENDS)
-        names = [name for s in stages[: stages.index(stage) + 1] for name in DEPENDS[s]]
+        a, names = self.assembly, _depends(stage)
         parts = {
             "stage": stage,
             "wflow": version("weightspace-flow"),
@@ -49,9 +51,17 @@ class Record:
             "plugins": {p: o for p, o in a.origins.items() if p.split(".")[0] in names},
             "inputs": [artefact.sha256 for artefact in inputs],
             "data": a.task.fingerprint if stage in READS_DATA else None,
-            "zoo": a.zoo.fingerprint if stage == "collect" else None,
+            "zoo": a.zoo.fingerprint if stage in READS_ZOO else None,
         }
+        tasks = {
+            p: d for p, d in self._tasks().items() if p.split(".")[0] in DEPENDS.get(stage, ())
+        }
+        parts |= {"tasks": tasks} if tasks else {}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _tasks(self) -> dict[str, str]:
+        """Hashes of the data of tasks that single components have, by their place."""
+        return {place: task.fingerprint for place, task in self.assembly.tasks.items()}
 
     def finish(self, stage: str, key: str, sha256: str | None, seconds: float) -> None:
         """Note a finished stage."""
@@ -72,8 +82,16 @@ class Record:
             "machine": machine(self.device),
             "plugins": a.origins,
             "data": a.task.fingerprint,
+            "tasks": self._tasks(),
             "stages": self.stages,
         }
+
+
+def _depends(stage: str) -> list[str]:
+    """What of the spec a stage depends on, through the stages before it, too."""
+    stages = list(DEPENDS)
+    before = () if stage in BESIDE else stages[: stages.index(stage) + 1]
+    return [*BESIDE.get(stage, ()), *(name for s in before for name in DEPENDS[s])]
 
 
 def versions() -> dict[str, str]:

@@ -99,9 +99,13 @@ class Road:
             seen.append(code)
         flow = self._stage("train", "flow", seen, stages.train)
         samples = self._stage("sample", "samples", [*seen, flow], stages.sample)
-        seen = [collected] if a.canonicalizers else []
-        seen += [flow] if stages.looks_at_density(a) else []
-        found = self._stage("evaluate", "evaluation", [zoo, samples, *seen], stages.evaluate)
+        beside = [zoo, collected] if a.canonicalizers else [zoo]
+        if a.sampled is not a:
+            beside = [self._stage("reference", "reference", [], stages.reference)]
+        beside += [flow] if stages.looks_at_density(a) else []
+        found = self._stage(
+            "evaluate", "evaluation", [beside[0], samples, *beside[1:]], stages.evaluate
+        )
         return self._finish(found.data["metrics"])
 
     def _stage(

@@ -11,7 +11,7 @@ from typing import Any
 from wflow_core.errors import StoreError
 from wflow_core.files import clear_errors
 from wflow_core.spec_errors import dotted
-from wflow_core.store import Store
+from wflow_core.store import Artefact, Store
 from wflow_core.yaml_source import dump, read_file
 
 SPEC, RECORD, METRICS = "spec.yaml", "record.json", "metrics.json"
@@ -77,6 +77,22 @@ def _is_run(folder: Path) -> bool:
             return file.readline() == HEADER
     except OSError:
         return False
+
+
+def finished(store: Store, stage: str, name: str) -> Artefact:
+    """An artefact that the record knows as this spec's, not one that another run left.
+
+    Raises:
+        StoreError: its stage is not finished.
+    """
+    record = store.read_json(RECORD) or {}
+    noted = record.get("stages", {}).get(stage, {}).get("key")
+    if store.key(name) != noted:
+        raise StoreError(
+            f"{store.folder / name}: not of a finished stage {stage!r}; "
+            "the same `wflow run` goes on from here"
+        )
+    return store.load(name)
 
 
 def run_spec(folder: Path) -> Path:

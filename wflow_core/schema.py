@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from wflow_core import registry
-from wflow_core.components import Slot
+from wflow_core.components import ON_TASK, Slot, TaskSlot
 from wflow_core.errors import PluginError
 from wflow_core.spec import LISTS, Spec
+
+TASK = {
+    "anyOf": [{"$ref": "#/$defs/task"}, {"type": "null"}],
+    "description": "in place of the run's task",
+}
 
 
 def spec_schema() -> dict[str, Any]:
     """The schema of a spec; a component whose plugin is broken is accepted by name only."""
     schema = Spec.model_json_schema()
     definitions = schema.setdefault("$defs", {})
-    definitions.pop(Slot.__name__, None)
+    for slot in (Slot, TaskSlot):
+        definitions.pop(slot.__name__, None)
     for name in Spec.model_fields:
         kind = LISTS.get(name, name)
         if kind not in registry.KINDS:
@@ -27,6 +33,8 @@ def spec_schema() -> dict[str, Any]:
         elif "anyOf" in known:
             reference = {"anyOf": [reference, {"type": "null"}]}
         schema["properties"][name] = reference | {k: known[k] for k in ["default"] if k in known}
+    own = definitions["SampleOptions"]["properties"]["architecture"]
+    own["anyOf"] = [{"$ref": "#/$defs/architecture"}, {"type": "null"}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
 
@@ -47,6 +55,7 @@ def _options(kind: str, name: str, definitions: dict[str, Any]) -> dict[str, Any
     definitions.update({own + n: of for n, of in options.pop("$defs", {}).items()})
     options["title"] = f"{kind} {name}"
     options["description"] = (cls.__doc__ or "").strip()
-    options["properties"] = {"type": {"const": name}} | options.get("properties", {})
+    given = {"type": {"const": name}} | dict.fromkeys(ON_TASK.get(kind, ()), TASK)
+    options["properties"] = given | options.get("properties", {})
     options["required"] = ["type", *options.get("required", [])]
     return options

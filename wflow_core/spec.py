@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from wflow_core.components import Found, Slot, find_all
+from wflow_core.components import ON_TASK, Found, Slot, TaskSlot, find_all
 from wflow_core.errors import SpecError
 from wflow_core.interfaces.component import Options
 from wflow_core.options import SampleOptions, TrainOptions
@@ -19,6 +19,7 @@ from wflow_core.spec_errors import Path as Keys
 from wflow_core.spec_errors import by_place, validate
 from wflow_core.yaml_source import Source, read_file, read_text
 
+SAMPLED: Keys = ("sample", "architecture")
 LISTS = {"canonicalizers": "canonicalizer", "metrics": "metric", "hooks": "hook"}
 
 
@@ -38,9 +39,9 @@ class Spec(Options):
     velocity: Slot
     train: TrainOptions = TrainOptions()
     solver: Slot = Slot(type="euler")
-    guidance: Slot | None = None
+    guidance: TaskSlot | None = None
     sample: SampleOptions = SampleOptions()
-    metrics: tuple[Slot, ...] = ()
+    metrics: tuple[TaskSlot, ...] = ()
     hooks: tuple[Slot, ...] = (Slot(type="progress"), Slot(type="log"), Slot(type="report"))
 
 
@@ -93,6 +94,18 @@ def named(data: Mapping[str, Any]) -> list[tuple[str, Keys, Slot]]:
             slots += [(LISTS[name], (name, i), each) for i, each in enumerate(value)]
         elif name in KINDS:
             slots.append((name, (name,), value))
+        elif name == SAMPLED[0] and isinstance(value, dict):
+            slots.append(("architecture", SAMPLED, value.get("architecture")))
+    slots = [part for slot in slots for part in _apart(*slot)]
     slots = [(kind, path, {"type": v} if isinstance(v, str) else v) for kind, path, v in slots]
     right = (s for s in slots if isinstance(s[2], dict) and isinstance(s[2].get("type"), str))
     return [(kind, path, Slot.model_validate(value)) for kind, path, value in right]
+
+
+def _apart(kind: str, path: Keys, value: Any) -> Iterator[tuple[str, Keys, Any]]:
+    """A component, then the task that it is given in place of the run's."""
+    if kind in ON_TASK and isinstance(value, dict) and "task" in value:
+        yield kind, path, {name: of for name, of in value.items() if name != "task"}
+        yield "task", (*path, "task"), value["task"]
+    else:
+        yield kind, path, value

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from wflow_core.artefacts import Content, weight_set, weight_set_content
 from wflow_core.assembly import Assembly
-from wflow_core.density import FlowDensity
+from wflow_core.density import FlowDensity, trained_velocity
 from wflow_core.errors import DataError
 from wflow_core.evaluation import evaluate as evaluate_networks
 from wflow_core.interfaces.codec import Codec
-from wflow_core.interfaces.component import Report
+from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.sampling import draw_points
 from wflow_core.space import Points, refuse_off_manifold
@@ -73,12 +73,7 @@ class Work:
 def collect(work: Work) -> Content:
     """The zoo, from its source; every network of it finite."""
     zoo = work.assembly.zoo.collect(work.generator, work.report)
-    broken = int((~zoo.weights.isfinite().all(1)).sum())
-    if broken:
-        raise DataError(
-            f"{broken} of {len(zoo)} networks of the zoo have weights that are not finite; lower "
-            "the learning rate that the zoo is trained with, or leave those networks out"
-        )
+    _refuse_broken(zoo)
     tensors, data = weight_set_content(zoo)
     sources = work.assembly.zoo.provenance()
     return tensors, data if sources is None else data | {"sources": sources}
@@ -86,12 +81,7 @@ def collect(work: Work) -> Content:
 
 def canonicalize(work: Work) -> Content:
     """The zoo, through every canonicalizer in the order of the spec."""
-    zoo, canonicalizers = work.zoo(), work.assembly.canonicalizers
-    for done, canonicalizer in enumerate(canonicalizers, start=1):
-        canonicalizer.fit(zoo)
-        zoo = canonicalizer.transform(zoo)
-        work.report(done, len(canonicalizers))
-    return weight_set_content(zoo)
+    return weight_set_content(canonical(work.zoo(), work.assembly, work.report))
 
 
 def encode(work: Work) -> Content:
@@ -108,7 +98,7 @@ def train(work: Work) -> Content:
     # A copy, so that the assembly's stays untrained and may make another run.
     velocity, zoo = copy.deepcopy(a.velocity).to(work.device), points_of(work.zoo(), a.codec)
     refuse_off_manifold(zoo.x, a.space.manifold, "the zoo's networks")
-    trainer = Trainer(a.flow, velocity, a.coupling, zoo, a.spec.train, work.generator)
+    trainer = Trainer(a.flow, velocity, a.coupling, zoo, a.spec.train, work.generator, a.behavior)
     if work.checkpoint.found:
         trainer.load_state(work.checkpoint.found.tensors, work.checkpoint.found.data)
     trainer.run(work.report, work.checkpoint.save)
@@ -118,36 +108,56 @@ def train(work: Work) -> Content:
 
 def sample(work: Work) -> Content:
     """Networks from the trained flow; the last input."""
-    velocity = trained_velocity(work.assembly, work.inputs[-1])
-    n = work.assembly.spec.sample.networks
-    return weight_set_content(
-        draw_networks(work.assembly, velocity, n, work.generator, work.report)
-    )
+    a = work.assembly.sampled
+    velocity, n = trained_velocity(a, work.inputs[-1].tensors), a.spec.sample.networks
+    return weight_set_content(draw_networks(a, velocity, n, work.generator, work.report))
+
+
+def reference(work: Work) -> Content:
+    """As many networks of the samples' architecture, trained as the zoo was, to compare with."""
+    a = work.assembly.sampled
+    zoo = a.zoo.retrain(a.spec.sample.networks, work.generator)
+    _refuse_broken(zoo)
+    return weight_set_content(zoo)
 
 
 def evaluate(work: Work) -> Content:
     """The measures of the samples, the second input, beside zoo and nulls.
 
     The next input, where canonicalizers moved the zoo, is the zoo before; the last, where a metric
-    looks at densities, the flow.
+    looks at densities, the flow. Samples of another architecture are beside a zoo of theirs.
     """
-    a, inputs, density = work.assembly, work.inputs[1:], None
+    a, inputs, density = work.assembly.sampled, work.inputs[1:], None
     if looks_at_density(a):
         *inputs, flow = inputs
-        density = flow_density(a, flow, work.device)
+        density = flow_density(work.assembly, flow, work.device).at(a)
     samples, *before = (weight_set(i, work.device) for i in inputs)
+    zoo, collected = work.zoo(), before[0] if before else None
+    if a is not work.assembly and a.canonicalizers:
+        zoo, collected = canonical(zoo, a), zoo
     found = evaluate_networks(
-        a.metrics, a.architecture, a.zoo, work.zoo(), samples, work.generator, work.report,
-        before[0] if before else None, density, a.canonicalizers,
+        a.metrics, a.architecture, a.zoo, zoo, samples, work.generator, work.report, collected,
+        density, a.canonicalizers,
     )  # fmt: skip
     return found.values, {"metrics": found.numbers}
 
 
-def trained_velocity(assembly: Assembly, flow: Artefact) -> Velocity:
-    """The velocity with the weights that training left; the assembly's own stays untrained."""
-    velocity = copy.deepcopy(assembly.velocity)
-    velocity.load_state_dict(flow.tensors)
-    return velocity.eval()
+def canonical(zoo: WeightSet, assembly: Assembly, report: Report = silent) -> WeightSet:
+    """A zoo through every canonicalizer, which is fitted to it."""
+    for done, canonicalizer in enumerate(assembly.canonicalizers, start=1):
+        canonicalizer.fit(zoo)
+        zoo = canonicalizer.transform(zoo)
+        report(done, len(assembly.canonicalizers))
+    return zoo
+
+
+def _refuse_broken(zoo: WeightSet) -> None:
+    broken = int((~zoo.weights.isfinite().all(1)).sum())
+    if broken:
+        raise DataError(
+            f"{broken} of {len(zoo)} networks of the zoo have weights that are not finite; lower "
+            "the learning rate that the zoo is trained with, or leave those networks out"
+        )
 
 
 def looks_at_density(assembly: Assembly) -> bool:
@@ -159,7 +169,8 @@ def flow_density(assembly: Assembly, flow: Artefact, device: torch.device) -> Fl
     """The density of a trained flow, which knows the runs that were held out."""
     runs = flow.data.get("held_out")
     held_out = None if runs is None else torch.tensor(runs, device=device)
-    return FlowDensity(assembly, trained_velocity(assembly, flow).to(device), held_out)
+    velocity = trained_velocity(assembly, flow.tensors).to(device)
+    return FlowDensity(assembly, velocity, held_out)
 
 
 def draw_networks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
@@ -23,12 +24,30 @@ COLUMNS = {
 }
 
 
+OF_TASKS = ("accuracy", "r2", "average accuracy", "average r2")
+"""Those that are shown of other tasks, too."""
+
+
+def columns(rows: Iterable[dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Name of a column -> its path in a row; the same under the names of other tasks at the end.
+
+    Columns that nothing was measured for are left out.
+    """
+    rows = list(rows)
+    groups = dict.fromkeys(n for r in rows for n, of in r.items() if isinstance(of, dict))
+    for own, *_ in COLUMNS.values():
+        groups.pop(own, None)
+    others = {f"{g} {c}": (g, *COLUMNS[c]) for g in groups for c in OF_TASKS}
+    known = (COLUMNS | others).items()
+    return {c: path for c, path in known if any(_at(r, path) is not None for r in rows)}
+
+
 def populations(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Zoo, samples and nulls, each with its numbers in one place."""
     seconds = metrics.get("seconds", {})
     samples = metrics["samples"] | {"novelty": metrics.get("novelty", {})}
     rows = {
-        "zoo": metrics["zoo"] | {"seconds": seconds.get("collect")},
+        "zoo": metrics["zoo"] | {"seconds": seconds.get("reference", seconds.get("collect"))},
         "samples": samples | {"seconds": seconds.get("sample")},
     }
     return rows | metrics.get("nulls", {})
@@ -39,15 +58,13 @@ def print_table(metrics: dict[str, Any], console: Console | None = None) -> None
     rows = populations(metrics)
     console = console or Console(width=None if Console().is_terminal else 120)
     sign = "±" if console.encoding.startswith("utf") else "+-"
-    shown = [
-        c for c, path in COLUMNS.items() if any(_at(r, path) is not None for r in rows.values())
-    ]
+    shown = columns(rows.values())
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("")
     for column in shown:
         table.add_column(column, justify="right")
     for name, row in rows.items():
-        cells = [_cell(_at(row, COLUMNS[column]), sign) for column in shown]
+        cells = [_cell(_at(row, path), sign) for path in shown.values()]
         table.add_row(name, *cells, style="bold" if name == "samples" else "")
     console.print(table)
 

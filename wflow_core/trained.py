@@ -15,24 +15,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wflow_core import registry
 from wflow_core.artefacts import weight_set
-from wflow_core.assembly import Assembly, assemble
-from wflow_core.density import refuse_flow
+from wflow_core.assembly import Assembly, assemble, at
+from wflow_core.density import FlowDensity, refuse_flow
 from wflow_core.devices import choose
-from wflow_core.errors import DataError, SpaceError, StoreError, UnsupportedError
+from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.evaluation import Evaluation
 from wflow_core.evaluation import evaluate as evaluate_networks
+from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.metric import Metric
-from wflow_core.interfaces.velocity import Velocity
 from wflow_core.likelihood import LogProb
-from wflow_core.run_folder import RECORD, run_spec
+from wflow_core.named_metrics import metrics_of
+from wflow_core.run_folder import finished, run_spec
 from wflow_core.seeds import stage_generator
-from wflow_core.space import missing, offered
 from wflow_core.spec import load_spec
-from wflow_core.stages import draw_networks, flow_density
-from wflow_core.store import Artefact, Store
+from wflow_core.stages import canonical, draw_networks, flow_density
+from wflow_core.store import Store
+from wflow_core.transfer import one_of
 from wflow_core.weights import WeightSet
 
 
@@ -43,54 +43,78 @@ class TrainedFlow:
         assembly: the run's components.
         velocity: the network with its trained weights.
         density: the log-density of networks; ``log_prob`` with the options of evaluation.
-        samples: the networks that the run left.
-        zoo: the networks that it learned from.
+        sampled: the same at the architecture that samples are of, which a spec may say.
     """
 
     def __init__(self, assembly: Assembly, store: Store, device: torch.device):
         self.assembly, self.store, self.device = assembly, store, device
-        self.density = flow_density(assembly, self._load("train", "flow"), device)
+        self.density = flow_density(assembly, finished(store, "train", "flow"), device)
+        self.velocity = self.density.velocity
+        self.sampled = self.density.at(assembly.sampled)
         if assembly.codec:
-            code = self._load("encode", "codec").tensors
+            code = finished(store, "encode", "codec").tensors
             assembly.codec.load_state({n: t.to(device) for n, t in code.items()})
 
     @property
-    def velocity(self) -> Velocity:
-        return self.density.velocity
-
-    @property
     def samples(self) -> WeightSet:
-        return weight_set(self._load("sample", "samples"), self.device)
+        """The networks that the run left."""
+        return self._networks("sample", "samples")
 
     @property
     def zoo(self) -> WeightSet:
-        moved = bool(self.assembly.canonicalizers)
-        name = ("canonicalize", "canonical") if moved else ("collect", "zoo")
-        return weight_set(self._load(*name), self.device)
+        """The networks that it learned from."""
+        moved = self.assembly.canonicalizers
+        return self._networks("canonicalize", "canonical") if moved else self.collected
 
     @property
     def collected(self) -> WeightSet:
         """The zoo before canonicalizers moved it."""
-        return weight_set(self._load("collect", "zoo"), self.device)
+        return self._networks("collect", "zoo")
 
-    def _load(self, stage: str, name: str) -> Artefact:
-        """An artefact that the record knows as this spec's, not one that another run left."""
-        record = self.store.read_json(RECORD) or {}
-        noted = record.get("stages", {}).get(stage, {}).get("key")
-        if self.store.key(name) != noted:
-            raise StoreError(
-                f"{self.store.folder / name}: not of a finished stage {stage!r}; "
-                "the same `wflow run` goes on from here"
-            )
-        return self.store.load(name)
+    @property
+    def reference(self) -> WeightSet:
+        """The networks that samples are compared with: the zoo, or those of their architecture."""
+        return self._compared(self.sampled.assembly)[0]
 
-    def sample(self, n: int, seed: int = 0, report: Report = silent) -> WeightSet:
-        """``n`` new networks. ``state_dicts()`` of the result fit the architecture's module."""
+    def _compared(self, a: Assembly) -> tuple[WeightSet, WeightSet | None]:
+        """What networks of an assembly are compared with, and the same before canonicalizers."""
+        if a is self.assembly:
+            return self.zoo, self.collected if a.canonicalizers else None
+        trained = self._networks("reference", "reference")
+        return (canonical(trained, a), trained) if a.canonicalizers else (trained, None)
+
+    def _networks(self, stage: str, name: str) -> WeightSet:
+        return weight_set(finished(self.store, stage, name), self.device)
+
+    def _chosen(self, networks: WeightSet | None, why: str) -> tuple[WeightSet, FlowDensity]:
+        """Networks, the run's samples where none are given, and the flow at their architecture."""
+        chosen = self.samples if networks is None else networks.to(self.device)
+        if not len(chosen):
+            raise DataError(f"there is no network to {why}: `networks` is empty")
+        return chosen, one_of((self.sampled, self.density), chosen)
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        report: Report = silent,
+        architecture: Architecture | None = None,
+    ) -> WeightSet:
+        """``n`` new networks. ``state_dicts()`` of the result fit the architecture's module.
+
+        Args:
+            architecture: of other widths, such as ``Mlp(signature, hidden=[32])``; that of the
+                run's own samples by default.
+
+        Raises:
+            UnsupportedError: the flow cannot sample this architecture; says why.
+        """
         if n < 1:
             raise DataError(f"at least one network can be sampled; got {n}")
         # Another stream than the run's own samples, so that the same seed makes others.
         generator = stage_generator(seed, "sample more", self.device)
-        return draw_networks(self.assembly, self.velocity, n, generator, report)
+        flow = self.density.at(at(self.assembly, architecture)) if architecture else self.sampled
+        return draw_networks(flow.assembly, flow.velocity, n, generator, report)
 
     def evaluate(
         self,
@@ -102,7 +126,7 @@ class TrainedFlow:
         """Measure ``networks`` beside the zoo and the nulls, as the run measured its samples.
 
         Args:
-            networks: of the run's architecture; the run's own samples by default.
+            networks: of the run's samples' or its zoo's architecture; the samples by default.
             metrics: by name, or made; those of the spec by default.
             seed: of the nulls; the run's by default, which gives the run's own numbers.
 
@@ -110,35 +134,19 @@ class TrainedFlow:
             PluginError: a metric is unknown.
             SpaceError: a metric needs what the run does not offer.
             UnsupportedError: a metric looks at the density of the flow, which has none.
+            DataError: there are no networks, or they are of another architecture.
         """
-        a = self.assembly
-        chosen = self.samples if networks is None else networks.to(self.device)
-        if not len(chosen):
-            raise DataError("there is no network to evaluate: `networks` is empty")
-        wanted = a.metrics if metrics is None else [self._metric(m) for m in metrics]
+        chosen, flow = self._chosen(networks, "evaluate")
+        a = flow.assembly
+        wanted = a.metrics if metrics is None else [m for of in metrics for m in metrics_of(a, of)]
         if any(metric.density for metric in wanted):
             refuse_flow(a)  # before nulls are made
         generator = stage_generator(a.spec.seed if seed is None else seed, "evaluate", self.device)
-        before = self.collected if a.canonicalizers else None
+        zoo, before = self._compared(a)
         return evaluate_networks(
-            wanted, a.architecture, a.zoo, self.zoo, chosen, generator, report, before,
-            self.density, a.canonicalizers,
+            wanted, a.architecture, a.zoo, zoo, chosen, generator, report, before, flow,
+            a.canonicalizers,
         )  # fmt: skip
-
-    def _metric(self, metric: Metric | str) -> Metric:
-        """A metric by name: as the spec has it, else with its defaults."""
-        if isinstance(metric, Metric):
-            return metric
-        a = self.assembly
-        of_spec = dict(zip((slot.type for slot in a.spec.metrics), a.metrics, strict=True))
-        if metric in of_spec:
-            return of_spec[metric]
-        cls = registry.load("metric", metric)
-        offers = offered([a.task, a.architecture, a.zoo]) | a.space.offers
-        if reasons := missing(cls, offers):
-            raise SpaceError(f"metric {metric!r} {'; '.join(reasons)}")
-        made: Metric = cls(a.task, a.architecture)
-        return made
 
     def log_prob(self, networks: WeightSet | Tensor, seed: int = 0, **options: Any) -> LogProb:
         """Log-density of networks under the flow, in nats, under the volume of its manifold.
@@ -157,7 +165,8 @@ class TrainedFlow:
         """
         chosen = networks.weights if isinstance(networks, WeightSet) else networks
         generator = stage_generator(seed, "log_prob", self.device)
-        return self.density(chosen.to(self.device), generator=generator, **options)
+        flow = one_of((self.sampled, self.density), networks)
+        return flow(chosen.to(self.device), generator=generator, **options)
 
     @torch.no_grad()
     def predict(self, x: Tensor, networks: WeightSet | None = None) -> Tensor:
@@ -172,12 +181,9 @@ class TrainedFlow:
         objective = self.assembly.task.objective
         if objective is None:
             raise UnsupportedError("the task of this run has no data: there is nothing to predict")
-        chosen = self.samples if networks is None else networks
-        if not len(chosen):
-            raise DataError("there is no network to predict with: `networks` is empty")
-        outputs = self.assembly.architecture.networks(
-            chosen.weights, x.to(self.device), chosen.buffers
-        )
+        chosen, flow = self._chosen(networks, "predict with")
+        run = flow.assembly.architecture.networks
+        outputs = run(chosen.weights, x.to(self.device), chosen.buffers)
         return objective.predictions(objective.average(outputs))
 
 
@@ -189,6 +195,5 @@ def load(folder: Path | str, device: torch.device | str = "cpu") -> TrainedFlow:
         SpecError: a plugin that the run used is not installed.
         WflowError: there is no such device here.
     """
-    place, where = Path(folder), choose(device)
-    assembly = assemble(load_spec(run_spec(place)))
-    return TrainedFlow(assembly, Store(place), where)
+    where, store = choose(device), Store(Path(folder))
+    return TrainedFlow(assemble(load_spec(run_spec(store.folder))), store, where)

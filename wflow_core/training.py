@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wflow_core.averaging import AveragedNetwork
 from wflow_core.errors import DataError
-from wflow_core.flow import Flow
+from wflow_core.flow import EndLoss, Flow
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.coupling import Coupling
 from wflow_core.interfaces.velocity import Velocity
@@ -32,6 +32,7 @@ class Trainer:
 
     Args:
         generator: decides the split, the pairs, the times and the noise.
+        behavior: a further loss, of the networks that the flow predicts.
     """
 
     def __init__(
@@ -42,16 +43,17 @@ class Trainer:
         zoo: Points,
         options: TrainOptions,
         generator: torch.Generator,
+        behavior: EndLoss | None = None,
     ):
         self.flow, self.velocity, self.coupling = flow, velocity, coupling
-        self.options, self.generator = options, generator
+        self.options, self.generator, self.behavior = options, generator, behavior
         self.zoo, held_out = zoo.split(options.held_out, generator)
         self.held_out_runs = held_out.run.unique()
         x0, x1 = coupling.draw(self.zoo, min(len(self.zoo), 2048), generator)
         velocity.standardize(x0, x1)
         # Each part counts alike, however far training moves it.
         self.weight = 1 / velocity.displacement_scale().square()
-        self.validation = Validation(flow, coupling, held_out, self.weight, generator)
+        self.validation = Validation(flow, coupling, held_out, self.weight, generator, behavior)
         self.average = AveragedNetwork(velocity, options.ema)
         self.optimizer = torch.optim.AdamW(
             velocity.parameters(), lr=options.lr, weight_decay=options.weight_decay
@@ -82,7 +84,9 @@ class Trainer:
             group["lr"] = o.lr * self._rate()
         x0, x1 = self.coupling.draw(self.zoo, o.batch_size, self.generator)
         t = self.flow.times.draw(o.batch_size, self.generator)
-        loss = self.flow.loss(self._velocity, x0, x1, t, self.generator, self.weight).mean()
+        loss = self.flow.loss(
+            self._velocity, x0, x1, t, self.generator, self.weight, self.behavior
+        ).mean()
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.velocity.parameters(), o.clip)

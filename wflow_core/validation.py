@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from wflow_core.flow import Flow
+from wflow_core.flow import EndLoss, Flow
 from wflow_core.interfaces.coupling import Coupling
 from wflow_core.space import Points
 
@@ -34,8 +34,9 @@ class Validation:
         held_out: Points,
         weight: Tensor,
         generator: torch.Generator,
+        behavior: EndLoss | None = None,
     ):
-        self.flow, self.weight = flow, weight
+        self.flow, self.weight, self.behavior = flow, weight, behavior
         self.x0, self.x1 = coupling.draw(held_out, PAIRS, generator)
         self.t = flow.times.draw(PAIRS, generator)
         self.seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
@@ -46,7 +47,9 @@ class Validation:
     def measure(self, model: nn.Module) -> dict[str, float]:
         """``held_out_loss``, and ``spread_ratio`` unless one network alone is held out."""
         noise = torch.Generator(self.x0.device).manual_seed(self.seed)
-        loss = self.flow.loss(model, self.x0, self.x1, self.t, noise, self.weight).mean()
+        loss = self.flow.loss(
+            model, self.x0, self.x1, self.t, noise, self.weight, self.behavior
+        ).mean()
         spread = (_spread(self._sample(model)) / self.reference).item()
         known = {"spread_ratio": spread} if math.isfinite(spread) else {}
         return {"held_out_loss": loss.item(), **known}

@@ -43,10 +43,13 @@ class Metric(Component):
     Attributes:
         relative: compares a population with the zoo, so that the zoo itself is not measured.
         density: looks at the flow's density: ``measure_under`` is called in place of ``measure``.
+        under: the name that the numbers stand under, where they are of another task than the
+            run's: that task's; a spec sets it.
     """
 
     relative: ClassVar[bool] = False
     density: ClassVar[bool] = False
+    under: str = ""
 
     def __init__(self, task: Task, architecture: Architecture, **options: Any):
         super().__init__(**options)

@@ -20,12 +20,19 @@ from wflow_core.objectives import Objective
 ENTRIES = 2**24
 """Entries of inputs times networks whose activations are held at once."""
 
+HASH = 2_654_435_761
+"""Knuth's multiplicative hash, which scatters neighbouring times."""
+
 
 class TaskLoss(Guidance):
     """Minus the gradient of each network's mean loss on training data, with respect to its point.
 
-    The data is the training split, or a subset of it that is drawn once and is the same for every
-    network, step and run. Early points are noise, whose loss says little: start the window late.
+    The data is the training split, or a subset of it: drawn once and the same for every network,
+    step and run, or another at each time, decided by the time alone, so that the field stays a
+    function of point and time. Early points are noise, whose loss says little: start the window
+    late.
+
+    Another task than the run's may be given by ``task``.
 
     Source: gradient guidance as of classifiers, Dhariwal & Nichol 2021 (arXiv 2105.05233), section
     4, with the loss for the negative log-probability.
@@ -36,8 +43,9 @@ class TaskLoss(Guidance):
             1.0, description="factor of the gradient; positive moves down the loss, 0 does nothing"
         )
         batch_size: int | None = Field(
-            None, ge=1, description="training rows of the fixed subset; the whole split by default"
+            None, ge=1, description="training rows of the subset; the whole split by default"
         )
+        fresh: bool = Field(False, description="another subset at each time, not one for all")
         start: float = Field(0.0, ge=0, le=1, description="time at which the drift begins")
         stop: float = Field(1.0, ge=0, le=1, description="time at which the drift ends")
 
@@ -65,12 +73,12 @@ class TaskLoss(Guidance):
         # Elsewhere than on the CPU, asking whether the time is inside would wait for the device.
         if not o.strength or (t.device.type == "cpu" and not inside):
             return torch.zeros_like(x)
-        return torch.where(inside, -o.strength * self._gradient(x.detach()), 0.0)
+        return torch.where(inside, -o.strength * self._gradient(x.detach(), t), 0.0)
 
     @torch.enable_grad()
-    def _gradient(self, x: Tensor) -> Tensor:
+    def _gradient(self, x: Tensor, t: Tensor) -> Tensor:
         """``[B, D]``: of each network's mean loss, in chunks of training rows."""
-        data = self._data_for(x)
+        data = self._data_for(x, t)
         rows = max(1, ENTRIES // max(1, len(x) * data.x[0].numel()))
         point, total = x.requires_grad_(), torch.zeros_like(x)
         for inputs, targets in zip(data.x.split(rows), data.y.split(rows), strict=True):
@@ -80,23 +88,37 @@ class TaskLoss(Guidance):
             total += torch.autograd.grad(loss, point)[0]
         return total
 
-    def _data_for(self, x: Tensor) -> Split:
-        """The rows on the device of the points and in their precision, moved once."""
+    def _data_for(self, x: Tensor, t: Tensor) -> Split:
+        """The rows at a time, on the device of the points and in their precision."""
+        data, size = self._shuffled_for(x), self.config.batch_size
+        if size is None or size >= len(data):
+            return data
+        if not self.config.fresh:
+            return Split(data.x[:size], data.y[:size])
+        # A window of the shuffled rows that begins elsewhere at each time; no draw, which would
+        # make the device wait.
+        mixed = (t.double() * 2**20).round().long() * HASH % 2**32
+        start = mixed * len(data) // 2**32
+        index = (start + torch.arange(size, device=x.device)) % len(data)
+        return Split(data.x[index], data.y[index])
+
+    def _shuffled_for(self, x: Tensor) -> Split:
+        """The training rows where the points are, moved once."""
         key = (x.device, x.dtype)
         if key not in self._moved:
-            data = self._rows.to(x.device)
+            data = self._shuffled.to(x.device)
             inputs = data.x.to(x.dtype) if data.x.is_floating_point() else data.x
             self._moved[key] = Split(inputs, data.y)
         return self._moved[key]
 
     @cached_property
-    def _rows(self) -> Split:
-        """The training rows that the loss is taken on."""
-        data, size = self.task.splits["train"], self.config.batch_size
-        if size is None or size >= len(data):
+    def _shuffled(self) -> Split:
+        """The training rows, in an order of their own where subsets are taken."""
+        data = self.task.splits["train"]
+        if self.config.batch_size is None:
             return data
-        chosen = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:size]
-        return Split(data.x[chosen], data.y[chosen])
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+        return Split(data.x[order], data.y[order])
 
     @property
     def _objective(self) -> Objective:

@@ -90,6 +90,8 @@ def _choice(name: str, target: Schema, defs: Schema, default: Any) -> Iterator[R
 def takes(schema: Schema, defs: Schema) -> str:
     """What a value may be, in words."""
     schema = _resolve(schema, defs)
+    if schema.get("title") == "Slot":
+        return "a component"
     if "anyOf" in schema:
         return " or ".join(takes(s, defs) for s in schema["anyOf"])
     if "enum" in schema or "const" in schema:

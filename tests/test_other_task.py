@@ -1,0 +1,259 @@
+"""A guidance and metrics of another task than the one that the networks were trained on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from plugin_support import (
+    distribution,
+    log_lines,
+    tiny,
+    wflow,
+    without_seconds,
+    write_spec,
+)  # fmt: skip
+
+import wflow_core
+from wflow_core.assembly import assemble
+from wflow_core.building import misfit
+from wflow_core.errors import SpecError
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.objectives import Regression
+from wflow_core.road import run as run_road
+from wflow_core.schema import spec_schema
+from wflow_core.siblings import Siblings
+from wflow_core.spec import spec_from_text
+from wflow_core.table import columns
+from wflow_core.testing.world import SmallTask
+from wflow_core.trained import TrainedFlow
+from wflow_core.weights import WeightSet
+from wflow_plugins.metrics.task_score import TaskScore
+from wflow_plugins.report.write import write_report
+
+OTHER = "{type: breast_cancer, split_seed: 3}"
+METRICS = f"[task_score, {{type: task_score, task: {OTHER}}}, novelty]"
+GUIDED = f"{{type: task_loss, strength: 0.5, task: {OTHER}}}"
+
+
+class Taken(Metric):
+    """Its option is a word of the spec's own."""
+
+    class Config(Options):
+        task: str = ""
+
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+        return {}
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the path, for distributions."""
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("other-task")
+    spec = write_spec(folder, tiny(metrics=METRICS, guidance=GUIDED, hooks="[log]"))
+    result = wflow("run", spec, "--out", folder / "run")
+    assert result.exit_code == 0, result.output
+    assert "breast_cancer accuracy" in result.stdout
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def flow(run: Path) -> TrainedFlow:
+    return wflow_core.load(run)
+
+
+def numbers(run: Path) -> Any:
+    return json.loads((run / "metrics.json").read_text())
+
+
+def test_it_stands_under_the_name_of_its_task(run: Path, flow: TrainedFlow) -> None:
+    a = flow.assembly
+    own, other = a.metrics[0].task, a.metrics[1].task
+    assert own is a.task
+    assert (own.config.split_seed, other.config.split_seed) == (0, 3)
+    found, samples = numbers(run), flow.samples
+    expected = TaskScore(other, a.architecture).measure(samples, samples)["accuracy"]
+    assert found["samples"]["breast_cancer"]["accuracy"]["mean"] == pytest.approx(
+        expected.mean().item()
+    )
+    assert found["samples"]["accuracy"] != found["samples"]["breast_cancer"]["accuracy"]
+    for population in (found["zoo"], *found["nulls"].values()):
+        assert population["breast_cancer"].keys() == {"accuracy", "loss"}
+    values = json.loads((run / "evaluation" / "manifest.json").read_text())["tensors"]
+    for path in ("samples", "zoo", "nulls/retrained"):
+        assert values[f"{path}/breast_cancer/accuracy"]["shape"]
+
+
+def test_a_guidance_goes_down_the_loss_of_its_task(flow: TrainedFlow) -> None:
+    guidance = flow.assembly.guidance
+    assert guidance is not None
+    # Built once: the metric's is the very same, so that the data is there once.
+    assert guidance.task is flow.assembly.metrics[1].task
+    assert guidance.task is not flow.assembly.task
+
+
+def test_the_spec_of_the_run_says_it(run: Path, flow: TrainedFlow) -> None:
+    whole = {"type": "breast_cancer", "test": 0.2, "val": 0.2, "split_seed": 3}
+    resolved, origins = flow.assembly.resolved, flow.assembly.origins
+    assert resolved["metrics"][1] == {"type": "task_score", "task": whole}
+    assert resolved["guidance"]["task"] == whole
+    assert resolved["metrics"][0] == {"type": "task_score"}
+    assert {"guidance.task", "metrics.1.task"} <= origins.keys()
+    record = json.loads((run / "record.json").read_text())
+    assert record["tasks"].keys() == {"guidance.task", "metrics.1.task"}
+    assert record["plugins"] == origins
+
+
+def test_what_is_measured_again_and_by_name(run: Path, flow: TrainedFlow) -> None:
+    known = {n: of for n, of in numbers(run).items() if n != "seconds"}
+    assert without_seconds(flow.evaluate().numbers) == without_seconds(known)
+    both = flow.evaluate(metrics=["task_score"]).numbers["samples"]
+    assert both == known["samples"]
+
+
+def test_the_report_bears_it(run: Path, tmp_path: Path) -> None:
+    page = write_report(run, tmp_path / "r.html", say=lambda _: None).read_text()
+    assert "breast_cancer accuracy" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        ({"guidance": GUIDED.replace("3", "4")}, ["sample", "evaluate"]),
+        ({"metrics": METRICS.replace("3", "4")}, ["evaluate"]),
+    ],
+)
+def test_only_stages_that_it_concerns_are_made_again(
+    run: Path, tmp_path: Path, change: dict[str, str], again: list[str]
+) -> None:
+    lines = {"metrics": METRICS, "guidance": GUIDED, "hooks": "[log]"} | change
+    spec = write_spec(tmp_path, tiny(**lines))
+    flow = assemble(spec_from_text(spec.read_text()))
+    copied = tmp_path / "rows" / "before"
+    copied.parent.mkdir()
+    copied.symlink_to(run, target_is_directory=True)
+    run_road(flow, tmp_path / "rows" / "now", siblings=Siblings(tmp_path / "rows"))
+    ends = [e for e in log_lines(tmp_path / "rows" / "now") if e["event"] == "stage_end"]
+    assert [e["stage"] for e in ends if not e["reused"]] == again
+
+
+WRONG = {
+    "unknown": (
+        "task: {type: irsi}",
+        "43: metrics.0.task: unknown task 'irsi' (did you mean 'iris'?)",
+    ),
+    "bare": ("task: irsi", "36: metrics.0.task: unknown task 'irsi' (did you mean 'iris'?)"),
+    "its option": ("task: {type: iris, vall: 1}", "49: unknown option metrics.0.task.vall"),
+    "no type": ("task: {val: 1}", "36: metrics.0.task.type is missing"),
+    "no mapping": ("task: 3", "36: metrics.0.task: input should be a mapping; got 3"),
+    "the word itself": ("tsak: iris", "30: unknown option metrics.0.tsak (did you mean 'task'?)"),
+    "no data": (
+        "task: {type: gaussian, inputs: 30}",
+        "11: metrics.0: 'task_score' needs a task with data; this task has none",
+    ),
+    "a task of a task": (
+        "task: {type: iris, task: iris}",
+        "49: unknown option metrics.0.task.task",
+    ),
+    "shape": (
+        "task: iris",
+        "36: metrics.0.task: 'iris' has inputs [4] and 3 outputs; the networks of this run take "
+        "[30] and give 2",
+    ),
+}
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        assemble(spec_from_text(text, "s.yaml"))
+    return list(caught.value.problems)
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_told_at_its_place(case: str) -> None:
+    written, said = WRONG[case]
+    line = f"[{{type: task_score, {written}}}]"
+    [found] = problems(tiny(metrics=line))
+    assert found.startswith(f"s.yaml:12:{said}")
+
+
+def test_the_same_of_a_guidance() -> None:
+    [found] = problems(tiny(guidance="{type: task_loss, task: iris}"))
+    assert found.startswith("s.yaml:14:35: guidance.task: 'iris' has inputs [4]")
+
+
+def test_other_components_have_no_task_of_their_own() -> None:
+    [found] = problems(tiny(solver="{type: euler, task: iris}"))
+    assert "unknown option solver.task" in found
+
+
+def test_networks_for_classes_are_not_measured_on_values() -> None:
+    class Values(SmallTask):
+        objective = Regression()
+
+    assert misfit(SmallTask(), SmallTask()) is None
+    assert misfit(Values(), SmallTask()) == (
+        "has the objective Regression; the networks of this run are of Classification"
+    )
+
+
+def test_data_may_come_from_the_other_task_alone() -> None:
+    lines = {
+        "task": "{type: gaussian, inputs: 30}",
+        "zoo": "gaussian",
+        "coupling": "independent",
+        "metrics": "[{type: task_score, task: breast_cancer}]",
+    }
+    assert assemble(spec_from_text(tiny(**lines))).metrics[0].needs == {"data"}
+    [found] = problems(tiny(**lines | {"metrics": "[task_score]"}))
+    assert found.endswith("'task_score' needs a task with data; this task has none")
+
+
+def test_the_schema_knows_it() -> None:
+    validator = Draft202012Validator(spec_schema())
+
+    def valid(**more: Any) -> bool:
+        data = assemble(spec_from_text(tiny())).resolved
+        return validator.is_valid(data | more)
+
+    assert valid(metrics=[{"type": "task_score", "task": "iris"}])
+    assert valid(metrics=[{"type": "task_score", "task": {"type": "iris", "val": 0.1}}])
+    assert valid(guidance={"type": "task_loss", "task": "iris"})
+    assert not valid(metrics=[{"type": "task_score", "task": "irsi"}])
+    assert not valid(metrics=[{"type": "task_score", "task": {"type": "iris", "vall": 1}}])
+    assert not valid(solver={"type": "euler", "task": "iris"})
+
+
+def test_a_plugin_cannot_have_the_word(site: Path) -> None:
+    distribution(site, "taken", metrics={"taken": "test_other_task:Taken"})
+    shown = wflow("plugins", "--check")
+    assert "has an option 'task', a word that a spec keeps for itself" in " ".join(
+        (shown.stdout + shown.stderr).split()
+    )
+
+
+def test_columns_of_other_tasks() -> None:
+    scores = {"accuracy": {"mean": 0.5}, "loss": {"mean": 1.0}, "model_average": {"accuracy": 1.0}}
+    assert columns([{"iris": scores}, {"model_average": {"accuracy": 1.0}}]) == {
+        "average accuracy": ("model_average", "accuracy"),
+        "iris accuracy": ("iris", "accuracy"),
+        "iris average accuracy": ("iris", "model_average", "accuracy"),
+    }
+
+
+def test_from_python_a_component_is_given_the_other_task(flow: TrainedFlow) -> None:
+    a = flow.assembly
+    metric = TaskScore(a.metrics[1].task, a.architecture)
+    metric.under = "elsewhere"
+    found = flow.evaluate(metrics=[metric]).numbers
+    assert found["zoo"]["elsewhere"]["accuracy"].keys() == {"mean", "std"}
