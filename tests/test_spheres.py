@@ -168,3 +168,25 @@ def test_normalized_flows_move_in_flat_space_and_end_on_the_spheres() -> None:
     ends = integrate(flow, lambda x, t: torch.ones_like(x), Euler(steps=3), x0)
     torch.testing.assert_close(m.ends.projx(ends), ends)
     torch.testing.assert_close(ends, m.ends.projx(x0 + 1))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 16])
+def test_normalized_fields_lead_to_where_predictions_land(steps: int) -> None:
+    """Losses compare landed ends alone, so a network may say anything across the spheres."""
+    m = Normalized(SYMMETRY.layout.size, SYMMETRY)
+    flow = Flow(m, FlowOptions(predict="target"))
+    g = torch.Generator().manual_seed(0)
+    x0, x1 = torch.randn(2, 5, m.dim, generator=g, dtype=torch.float64)
+    x1 = m.land(x1)
+    flat = ReluSphere(m.dim, SYMMETRY).projx(torch.ones(1, m.dim, dtype=torch.float64)) == 1
+    stretch = torch.where(flat, 1.0, 3.0)  # of the coordinates on spheres
+
+    def loud(x: Tensor, t: Tensor) -> Tensor:
+        return (stretch * x1 - x) / (1 - t).unsqueeze(-1)
+
+    torch.testing.assert_close(
+        flow.loss(loud, x0, x1, torch.full((5,), 0.3, dtype=torch.float64)), torch.zeros(5).double()
+    )
+    t = torch.tensor(0.25, dtype=torch.float64)
+    torch.testing.assert_close(flow.field(loud)(t, x0), (x1 - x0) / 0.75)
+    torch.testing.assert_close(integrate(flow, loud, Euler(steps=steps), x0), x1)

@@ -29,6 +29,9 @@ Model = Callable[..., Tensor]
 EndLoss = Callable[[Tensor, Tensor, torch.Generator | None], Tensor]
 """Predicted ends and x1, ``[B, D]`` each, and a generator ``-> [B]``: a further loss."""
 
+LEAST = 1e-3
+"""What is left of the time at least where a displacement is divided by it."""
+
 
 class Flow:
     """The conditional paths of a flow and what a network learns from them.
@@ -92,10 +95,19 @@ class Flow:
         return self.manifold.inner(x, error, error) / x.shape[-1] + further
 
     def field(self, model: Model, **condition: Tensor) -> VectorField:
-        """The field ``v(t, x)`` that a solver integrates; t is a scalar tensor."""
+        """The field ``v(t, x)`` that a solver integrates; t is a scalar tensor.
+
+        Where predicted ends are landed, it leads to where they land: across the landing the
+        network's output was never compared with anything.
+        """
+        lands = self.options.predict == "target" and self.manifold.lands
 
         def field(t: Tensor, x: Tensor) -> Tensor:
-            return self.manifold.proju(x, model(x, t.expand(len(x)), **condition))
+            v = self.manifold.proju(x, model(x, t.expand(len(x)), **condition))
+            if not lands:
+                return v
+            left = (1 - t).clamp_min(LEAST)
+            return self.manifold.logmap(x, self._end(x, left * v)) / left
 
         return field
 

@@ -66,14 +66,14 @@ def zoo_noise(c: NullContext) -> WeightSet:
     total = square.new_zeros(int(block_of.max()) + 1).index_add(0, block_of, square)
     size = (total / block_of.bincount()).sqrt()[block_of]
     size = size * c.distances.nearest(c.samples.weights).mean() / size.norm()
-    return replace(zoo, weights=zoo.weights + size * c.noise(*zoo.weights.shape))
+    return replace(zoo, weights=zoo.weights + size * c.noise(*zoo.weights.shape), initial=None)
 
 
 def interpolation(c: NullContext) -> WeightSet:
     """Midpoints of pairs of zoo networks, one aligned to the other."""
     first, second = c.zoo[c.pick(c.n)], c.zoo[c.pick(c.n)]
     aligned = align(c.architecture.bound_symmetry, second.weights, first.weights)
-    return replace(first, weights=torch.lerp(first.weights, aligned, 0.5))
+    return replace(first, weights=torch.lerp(first.weights, aligned, 0.5), initial=None)
 
 
 def gaussian(c: NullContext) -> WeightSet:
