@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from idx_files import write_images
+from record_files import write_records
 
 from wflow_core import registry
 from wflow_core.export import write_networks
+from wflow_core.interfaces.task import Signature
 from wflow_core.testing import CONTRACTS
 from wflow_core.testing.world import small_zoo
+from wflow_plugins.architectures.vit import Vit
 
 # Small, where the defaults would take long.
 OPTIONS = {
     ("task", "mnist"): {"data_dir": "images"},
     ("task", "fashion_mnist"): {"data_dir": "images", "flat": False},
+    ("task", "cifar10"): {"data_dir": "records"},
     ("zoo", "checkpoints"): {"folder": "networks"},
     ("zoo", "train"): {"networks": 6, "epochs": 2},
     ("zoo", "gaussian"): {"networks": 8},
@@ -23,6 +28,26 @@ OPTIONS = {
     ("velocity", "mlp"): {"width": 16, "layers": 1},
     ("velocity", "pna"): {"width": 16, "layers": 2},
     ("velocity", "relational_transformer"): {"width": 16, "heads": 2, "layers": 2},
+    ("architecture", "bert"): {"width": 8, "heads": 2, "intermediate": 6, "positions": 7},
+    ("architecture", "resnet18"): {"width": 2},
+    ("architecture", "resnet20"): {"width": 2, "depth": 8},
+    ("architecture", "vit"): {"width": 8, "heads": 2, "depth": 2},
+}
+
+
+def _attention(_: object) -> Vit:
+    return Vit(Signature((2, 4, 4), 2), patch=2, width=6, heads=3, depth=1)
+
+
+# What else the contract is told, where its own small world will not do.
+WORLDS: dict[tuple[str, str], dict[str, Any]] = {
+    ("architecture", "bert"): {"signature": Signature((5,), 3, vocabulary=9)},
+    ("architecture", "cnn"): {"signature": Signature((2, 8, 8), 3)},
+    ("architecture", "resnet18"): {"signature": Signature((2, 8, 8), 3)},
+    ("architecture", "resnet20"): {"signature": Signature((2, 8, 8), 3)},
+    ("architecture", "vit"): {"signature": Signature((2, 8, 8), 3)},
+    ("canonicalizer", "attention_gauge"): {"network": _attention},
+    ("canonicalizer", "transfusion"): {"network": _attention},
 }
 
 
@@ -32,6 +57,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("files")
     write_networks(small_zoo(), folder / "networks", separate=True)
     write_images(folder / "images")
+    write_records(folder / "records")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield
@@ -44,7 +70,7 @@ def _contract(plugin: registry.Plugin) -> type:
     return type(
         f"Test_{plugin.kind}_{plugin.name}",
         (contract,),
-        {"component": component, "options": options},
+        {"component": component, "options": options} | WORLDS.get((plugin.kind, plugin.name), {}),
     )
 
 

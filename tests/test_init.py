@@ -14,7 +14,8 @@ from wflow_core.assembly import assemble
 from wflow_core.cli import main
 from wflow_core.spec import spec_from_text
 
-TASKS = [p.name for p in registry.plugins("task")]
+# An MLP takes no tokens.
+TASKS = [p.name for p in registry.plugins("task") if p.name != "sentiment"]
 FLOWS, SIZES = starter.questions()["flow"][1], starter.questions()["size"][1]
 SCHEMA = "# yaml-language-server: $schema=wflow.schema.json\n"
 
@@ -30,6 +31,12 @@ def test_every_choice_is_right(task: str) -> None:
         assembly = assemble(spec_from_text(text))
         assert list(assembly.architecture.config.hidden) == answers.widths
         assert assembly.origins["task"] == registry.find("task", task).origin
+
+
+def test_a_task_of_tokens_is_refused_in_a_line(tmp_path: Path) -> None:
+    made = wflow("init", tmp_path / "spec.yaml", "--yes", "--task", "sentiment")
+    assert "mlp wants values, the task gives token ids" in refused(made)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_both_flows_are_offered() -> None:

@@ -5,12 +5,19 @@ Shapes: N networks, P weights, Q buffer entries, B inputs, C outputs.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from wflow_core.shared_linear import SharingLinears
 from wflow_core.weights import WeightLayout
+
+LIVE = 4
+"""Outputs of layers, each as large as the largest, that are in memory at a time."""
 
 
 class BatchedNetworks:
@@ -26,10 +33,11 @@ class BatchedNetworks:
         self.layout = WeightLayout.of_parameters(module)
         self.buffer_layout = WeightLayout.of_buffers(module)
         self.budget = budget
+        self._widths: dict[torch.Size, int] = {}
 
     def __call__(self, weights: Tensor, x: Tensor, buffers: Tensor | None = None) -> Tensor:
         """``[N, P]`` and inputs ``[B, *inputs]`` that all share, to ``[N, B, C]`` in chunks."""
-        size = self._chunk(x)
+        size = self.chunk(x)
         if buffers is None:
             buffers = weights.new_zeros(len(weights), 0)
         pieces = zip(weights.split(size), buffers.split(size), strict=True)
@@ -56,7 +64,29 @@ class BatchedNetworks:
             )
         return outputs
 
-    def _chunk(self, x: Tensor) -> int:
-        widest = max((slot.shape[0] for slot in self.layout.slots if slot.shape), default=1)
-        per_network = 4 * len(x) * max(widest, x[0].numel() if len(x) else 1)
-        return int(max(1, self.budget // max(1, per_network)))
+    def chunk(self, x: Tensor) -> int:
+        """Networks at a time within the budget, for inputs ``[B, *inputs]``."""
+        if not len(x):
+            return self.budget
+        return int(max(1, self.budget // (LIVE * x.element_size() * len(x) * self._width(x))))
+
+    @torch.no_grad()
+    def _width(self, x: Tensor) -> int:
+        """Entries of the largest output of a layer for one input, found by trying it."""
+        if x.shape[1:] not in self._widths:
+            sizes = [1]
+            module = copy.deepcopy(self.module).eval()
+            module.to(x) if x.is_floating_point() else module.to(x.device)
+            for layer in module.modules():
+                layer.register_forward_hook(_noting(sizes))
+            module(x[:1])
+            self._widths[x.shape[1:]] = max(sizes)
+        return self._widths[x.shape[1:]]
+
+
+def _noting(sizes: list[int]) -> Callable[[nn.Module, Any, Any], None]:
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            sizes.append(output.numel())
+
+    return note

@@ -48,12 +48,14 @@ def prove(canonicalizer: Canonicalizer, before: WeightSet, after: WeightSet, e: 
 
 
 def outputs(architecture: Architecture, networks: WeightSet) -> Tensor:
-    """``[N, B, C]`` on fixed Gaussian inputs, in float64."""
-    generator = torch.Generator().manual_seed(0)
-    inputs = torch.randn(INPUTS, *architecture.signature.inputs, generator=generator)
+    """``[N, B, C]`` on fixed random inputs, in float64."""
+    generator, device = torch.Generator().manual_seed(0), networks.weights.device
+    inputs = architecture.signature.draw(INPUTS, generator).to(device)
+    if inputs.is_floating_point():
+        inputs = inputs.double()
     run = BatchedNetworks(copy.deepcopy(architecture.module).double())
     with torch.no_grad():
-        return run(networks.weights, inputs.to(networks.weights), networks.buffers)
+        return run(networks.weights, inputs, networks.buffers)
 
 
 def difference(f: Tensor, g: Tensor, kept: Literal["function", "decision"]) -> str:

@@ -22,7 +22,8 @@ def unit_spheres(symmetry: Symmetry) -> dict[str, Tensor]:
     """``{group: [n, d]}``: the flat places of the weights in each unit's sphere.
 
     Raises:
-        UnsupportedError: no unit may be rescaled, or a weight lies in the spheres of two.
+        UnsupportedError: no unit may be rescaled, a weight lies in the spheres of two, or the
+            scales of groups depend on each other in a circle.
     """
     graph = symmetry.graph
     places = graph.split(torch.arange(symmetry.layout.size).unsqueeze(0))
@@ -40,6 +41,7 @@ def unit_spheres(symmetry: Symmetry) -> dict[str, Tensor]:
             "`positive`, as ReLU lets through, or `nonzero`, and parts with `norm` and power +1 "
             f"that write it. Its groups are\n{symmetry.describe()}"
         )
+    _order(symmetry)
     return found
 
 

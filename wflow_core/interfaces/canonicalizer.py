@@ -50,7 +50,8 @@ class Canonicalizer(Component):
         """``[B, P] ->`` the group element that brings each network to its representative."""
 
     def act(self, weights: Tensor, element: Element) -> Tensor:
-        """``[B, P] -> [B, P]``: networks moved; what keeps only the decision may do more."""
+        """``[B, P] -> [B, P]``: networks moved; what is more than an element can tell is done here,
+        as what keeps only the decision, or a symmetry that does more than permute and scale."""
         return self.architecture.bound_symmetry.act(weights, element)
 
     def transform(self, networks: WeightSet, chunk: int = 4096) -> WeightSet:

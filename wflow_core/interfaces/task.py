@@ -22,10 +22,20 @@ class Signature:
     Attributes:
         inputs: shape of one input, without batch.
         outputs: number of outputs C (classes, or regression targets).
+        vocabulary: inputs ``[L]`` are token ids (int64) below this number, where 0 is padding;
+            None: inputs are values (float32).
     """
 
     inputs: tuple[int, ...]
     outputs: int
+    vocabulary: int | None = None
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """``[n, *inputs]`` random inputs: standard Gaussian values, or tokens but for padding."""
+        shape, device = (n, *self.inputs), generator.device
+        if self.vocabulary is None:
+            return torch.randn(shape, generator=generator, device=device)
+        return torch.randint(1, self.vocabulary, shape, generator=generator, device=device)
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,9 @@ class Task(Component):
 
     @abstractmethod
     def load(self) -> Mapping[str, Split]:
-        """The splits ``train``, ``val`` and ``test``, disjoint, seeded, in float32.
+        """The splits ``train``, ``val`` and ``test``, disjoint and seeded.
+
+        Inputs are float32, or int64 where the signature has a vocabulary.
 
         Preprocessing is fitted on ``train`` alone.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -15,9 +15,13 @@ from wflow_core.testing.world import seeded
 
 
 class ArchitectureContract(Contract):
-    """The symmetry is one: its action keeps the function, and is that on the graph's nodes."""
+    """The symmetry is one: its action keeps the function, and is that on the graph's nodes.
 
-    signature = Signature((6,), 3)
+    Attributes:
+        signature: what the networks take and give; set it where vectors of six will not do.
+    """
+
+    signature: ClassVar[Signature] = Signature((6,), 3)
 
     def context(self) -> tuple[Any, ...]:
         return (self.signature,)
@@ -35,7 +39,8 @@ class ArchitectureContract(Contract):
         architecture, (weights, buffers, element) = self.architecture(), self._moved()
         symmetry, networks = architecture.bound_symmetry, architecture.networks
         networks.module.double()
-        x = self._inputs().double()
+        x = self._inputs()
+        x = x.double() if x.is_floating_point() else x
         before = networks(weights, x, buffers)
         moved = symmetry.act(weights, element), symmetry.act_buffers(buffers, element)
         after = networks(moved[0], x, moved[1])
@@ -56,7 +61,7 @@ class ArchitectureContract(Contract):
         assert not torch.equal(drawn[0], drawn[1])
 
     def _inputs(self) -> Tensor:
-        return torch.randn(4, *self.signature.inputs, generator=seeded(3))
+        return self.signature.draw(4, seeded(3))
 
     def _moved(self) -> tuple[Tensor, Tensor, Element]:
         symmetry = self.architecture().bound_symmetry

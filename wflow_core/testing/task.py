@@ -21,8 +21,12 @@ class TaskContract(Contract):
         assert ("data" in task.offers) == bool(task.splits)
         for split in task.splits.values():
             assert split.x.shape[1:] == task.signature.inputs
-            assert split.x.dtype == torch.float32
             assert split.x.isfinite().all()
+            if (vocabulary := task.signature.vocabulary) is None:
+                assert split.x.dtype == torch.float32
+            else:
+                assert split.x.dtype == torch.int64
+                assert 0 <= split.x.min() <= split.x.max() < vocabulary
             assert len(split.x) == len(split.y) > 0
 
     def test_there_are_three_splits_or_none(self) -> None:

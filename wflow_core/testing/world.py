@@ -121,9 +121,9 @@ def small_space() -> Space:
     return Space(Flat(symmetry.layout.size, symmetry), symmetry, frozenset(REASONS))
 
 
-def small_zoo(runs: int = 12, snapshots: int = 2) -> WeightSet:
-    """Random networks as snapshots of runs, with their initialisations."""
-    network = small_network()
+def small_zoo(runs: int = 12, snapshots: int = 2, network: Architecture | None = None) -> WeightSet:
+    """Random networks, small ones unless told, as snapshots of runs with their initialisations."""
+    network = network or small_network()
     initial = network.initialize(runs, seeded()).repeat(snapshots, 1)
     n = len(initial)
     moved = initial + 0.5 * torch.randn(initial.shape, generator=seeded(1))

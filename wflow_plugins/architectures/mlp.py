@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from wflow_core.errors import UnsupportedError
 from wflow_core.groups import Group, Part
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
 from wflow_core.weights import WeightLayout
 
@@ -29,6 +31,9 @@ class Mlp(Architecture):
     """Linear layers ``fc1 .. fcL`` with one activation between them; inputs are flattened.
 
     Groups ``input``, ``h1 ..``, ``output``: hidden units are free, inputs and outputs anchored.
+
+    Raises:
+        UnsupportedError: inputs are token ids.
     """
 
     class Config(Options):
@@ -38,6 +43,14 @@ class Mlp(Architecture):
         activation: Literal["relu", "tanh", "gelu", "sigmoid"] = Field(
             "relu", description="between the layers"
         )
+
+    def __init__(self, signature: Signature, **options: Any):
+        super().__init__(signature, **options)
+        if signature.vocabulary is not None:
+            raise UnsupportedError(
+                "mlp wants values, the task gives token ids of a vocabulary of "
+                f"{signature.vocabulary}; tasks of texts take `bert`"
+            )
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -20,18 +20,30 @@ SECONDS = 20
 
 
 @dataclass(frozen=True)
+class Archive:
+    """One ``.tar.gz`` that files come in, in a folder of that name."""
+
+    file: str
+    md5: str
+    folder: str
+
+
+@dataclass(frozen=True)
 class DataFiles:
     """The files of one data set.
 
     Attributes:
         name: of the data set, and of its folder.
-        url: folder that they can be fetched from, with its last slash.
-        sha256: of each file there; a file may also lie unzipped, without its ``.gz``.
+        url: folder that they can be fetched from, with its last slash; empty: from nowhere.
+        sha256: of each file there; a file may also lie unzipped, without its ``.gz``. None where
+            the archive has a checksum, and its files have none.
+        archive: what they come in, if not one by one; they may also lie in its folder.
     """
 
     name: str
     url: str
-    sha256: Mapping[str, str]
+    sha256: Mapping[str, str | None]
+    archive: Archive | None = None
 
     def find(self, data_dir: str | None, download: bool) -> dict[str, Path]:
         """The path of each file, all from the first place that holds them.
@@ -70,7 +82,7 @@ class DataFiles:
         """Every file, from the first place that holds them all; and what the others lack."""
         tried: list[str] = []
         for label, folder in self.places(data_dir):
-            found = {file: _present(folder, file) for file in self.sha256}
+            found = {file: self._present(folder, file) for file in self.sha256}
             paths = {file: path for file, path in found.items() if path}
             if len(paths) == len(found):
                 return paths, tried
@@ -94,41 +106,52 @@ class DataFiles:
         return Path(pooch.os_cache("wflow")) / self.name
 
     def _fetch(self, allowed: bool) -> dict[str, Path]:
-        """Every file from ``url`` into the cache; one with another checksum is not kept."""
+        """Every file from ``url`` into the cache; what has another checksum is not kept."""
         if closed := self._closed(allowed):
             raise DataError(closed)
         import pooch
 
         pooch.get_logger().setLevel(logging.WARNING)
-        fetch = pooch.HTTPDownloader(timeout=SECONDS)
+        fetch, unpack = pooch.HTTPDownloader(timeout=SECONDS), None
         known = {file: f"sha256:{digest}" for file, digest in self.sha256.items()}
+        if self.archive:
+            known = {self.archive.file: f"md5:{self.archive.md5}"}
+            unpack = pooch.Untar([f"{self.archive.folder}/{file}" for file in self.sha256], ".")
         try:
             source = pooch.create(self._cache(), self.url, registry=known)
-            return {file: Path(source.fetch(file, downloader=fetch)) for file in known}
+            for file in known:
+                source.fetch(file, unpack, fetch)
+            found = {file: self._present(self._cache(), file) for file in self.sha256}
+            return {file: path for file, path in found.items() if path}
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise DataError(f"{self.url}: {reason}") from error
 
     def _closed(self, allowed: bool) -> str | None:
         """Why the server is not asked; None where it is."""
+        if not self.url:
+            return "no server is known to have them"
         if not allowed:
             return f"{self.url}: not asked, by download: false"
         return None if find_spec("pooch") else f"{self.url}: not asked, as pooch is not installed"
 
     def _absent(self, tried: list[str]) -> str:
         places = "\n".join(f"  {place}" for place in tried)
+        unzipped = " (or unzipped)" if any(file.endswith(".gz") for file in self.sha256) else ""
+        fetched = "; or `pip install weightspace-flow[data]`, which fetches them where there is "
         return (
             f"the files of {self.name} are not to be had; tried\n{places}\n"
-            f"put {', '.join(self.sha256)} (or unzipped) into a folder {self.name}, and set "
-            f"{VARIABLE} to the folder around it or the option data_dir to itself; or "
-            "`pip install weightspace-flow[data]`, which fetches them where there is a network"
+            f"put {', '.join(self.sha256)}{unzipped} into a folder {self.name}, and set "
+            f"{VARIABLE} to the folder around it or the option data_dir to itself"
+            + (f"{fetched}a network" if self.url else "")
         )
 
-
-def _present(folder: Path, file: str) -> Path | None:
-    """The unzipped file, which is read faster, else the zipped one."""
-    places = (folder / file.removesuffix(".gz"), folder / file)
-    return next((place for place in places if place.is_file()), None)
+    def _present(self, folder: Path, file: str) -> Path | None:
+        """The unzipped file, which is read faster, else the zipped one, else the archive's."""
+        places = [folder / file.removesuffix(".gz"), folder / file]
+        if self.archive:
+            places.append(folder / self.archive.folder / file)
+        return next((place for place in places if place.is_file()), None)
 
 
 def _lack(folder: Path, files: list[str]) -> str:

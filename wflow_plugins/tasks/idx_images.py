@@ -17,7 +17,8 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature, Split
 from wflow_plugins.tasks.data_files import DataFiles
 from wflow_plugins.tasks.idx import read_idx
-from wflow_plugins.tasks.splitting import split_off
+from wflow_plugins.tasks.pixels import standardising
+from wflow_plugins.tasks.splitting import train_and_val
 
 SIDE, CLASSES = 28, 10
 FILES = {
@@ -75,14 +76,14 @@ def image_splits(files: DataFiles, options: ImageOptions) -> dict[str, Split]:
     """
     pairs = _read(files, options)
     images, labels = pairs["train"]
-    train, val = _slices(labels, options)
+    train, val = train_and_val(labels, options.val, options.train, options.split_seed)
     rows = {
         "train": (images[train], labels[train]),
         "val": (images[val], labels[val]),
         "test": pairs["test"],
     }
     shape = image_signature(options).inputs
-    values = _standardised(rows["train"][0])
+    values = standardising(rows["train"][0])
     return {
         name: Split(
             torch.from_numpy(values[x]).reshape(len(x), *shape),
@@ -114,28 +115,3 @@ def _read(files: DataFiles, options: ImageOptions) -> Pairs:
         place = paths["t10k-labels-idx1-ubyte.gz"].parent
         raise DataError(f"{place}: holds the data set {owner}, not {files.name}; give its folder")
     return pairs
-
-
-def _slices(labels: np.ndarray, options: ImageOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Places of ``train`` and ``val`` in the official training set, stratified by class."""
-    seed, wanted = options.split_seed, options.train
-    try:
-        train, val = split_off(np.arange(len(labels)), options.val, labels, seed)
-        if wanted is not None and wanted > len(train):
-            raise DataError(f"{len(train)} are left for training")
-        if wanted is not None and wanted < len(train):
-            train, _ = split_off(train, len(train) - wanted, labels[train], seed)
-    except DataError as error:
-        asked = f"task.val {options.val}" + (f" and task.train {wanted}" if wanted else "")
-        raise DataError(f"{asked} cannot split {len(labels)} images: {error}") from error
-    return train, val
-
-
-def _standardised(images: np.ndarray) -> np.ndarray:
-    """``[256]``: what each grey value becomes; from counts, so that the sums are exact."""
-    counts = torch.bincount(torch.from_numpy(images).flatten(), minlength=256).numpy()
-    grey = np.arange(256.0)
-    mean = counts @ grey / counts.sum()
-    std = np.sqrt(counts @ (grey - mean) ** 2 / counts.sum())
-    values: np.ndarray = ((grey - mean) / (std if std > 0 else 1.0)).astype(np.float32)
-    return values

@@ -32,6 +32,30 @@ def split_off(
     return rest, taken
 
 
+def train_and_val(
+    labels: np.ndarray, val: int | float, train: int | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places of ``train`` and ``val`` among images with labels ``[M]``, stratified by class.
+
+    Args:
+        val: images for validation, or their fraction.
+        train: images for training, of those that are left; None: all of them.
+
+    Raises:
+        DataError: there are too few; names the options.
+    """
+    try:
+        rest, taken = split_off(np.arange(len(labels)), val, labels, seed)
+        if train is not None and train > len(rest):
+            raise DataError(f"{len(rest)} are left for training")
+        if train is not None and train < len(rest):
+            rest, _ = split_off(rest, len(rest) - train, labels[rest], seed)
+    except DataError as error:
+        asked = f"task.val {val}" + (f" and task.train {train}" if train else "")
+        raise DataError(f"{asked} cannot split {len(labels)} images: {error}") from error
+    return rest, taken
+
+
 def _reason(total: int, count: int, labels: np.ndarray | None) -> str | None:
     """Why this cannot be, if so."""
     if not 0 < count < total:

@@ -72,6 +72,13 @@ def _field(
         meaning = "; ".join(filter(None, [note, field.get("description", "")]))
         shown = "required" if required or default is MISSING else code(default)
         yield Row(name, takes(target, defs), shown, meaning)
+        for inner in filter(_has_options, (_resolve(s, defs) for s in target.get("anyOf", ()))):
+            yield from _object(inner, defs, f"{name}.", MISSING, "")
+
+
+def _has_options(schema: Schema) -> bool:
+    """Whether the options inside are told one by one; those of a component are its own."""
+    return "properties" in schema and schema.get("title") not in ("Slot", "TaskSlot")
 
 
 def _choice(name: str, target: Schema, defs: Schema, default: Any) -> Iterator[Row]:
@@ -100,6 +107,8 @@ def takes(schema: Schema, defs: Schema) -> str:
         return f"list of {len(schema['prefixItems'])}: {takes(schema['prefixItems'][0], defs)}"
     if schema.get("type") == "array":
         return f"list of: {takes(schema['items'], defs)}"
+    if schema.get("type") == "object" and "properties" in schema:
+        return "a mapping of the options below"
     if schema.get("type") == "null":
         return "`null`"
     bounds = [f"{sign} {_number(schema[key])}" for key, sign in BOUNDS.items() if key in schema]

@@ -1,0 +1,56 @@
+"""The residual network of 18 layers for large images, and narrower ones."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.task import Signature
+from wflow_core.symmetry import Symmetry
+from wflow_plugins.architectures.layers import draw, image_shape
+from wflow_plugins.architectures.residual import Plan, ResidualNetwork, residual_symmetry
+
+STAGES, BLOCKS = 4, 2
+
+
+class Resnet18(Architecture):
+    """Four stages of two basic blocks, with the names and the layout of torchvision.
+
+    Groups ``input``, ``stream1`` to ``stream4``, ``layer1.0 ..`` (units within a block),
+    ``output``. Source: He, Zhang, Ren, Sun 2016 (arXiv 1512.03385), table 1.
+    """
+
+    class Config(Options):
+        width: int = Field(64, ge=1, description="channels of the first stage; each next doubles")
+        stem: Literal["large", "small"] = Field(
+            "large",
+            description="the first layers halve height and width twice, as for ImageNet, or keep "
+            "small images as they are, as is usual for CIFAR",
+        )
+
+    def __init__(self, signature: Signature, **options: Any):
+        super().__init__(signature, **options)
+        self.plan = Plan(
+            inputs=image_shape(signature, "resnet18")[0],
+            outputs=signature.outputs,
+            widths=tuple(self.config.width * 2**stage for stage in range(STAGES)),
+            blocks=BLOCKS,
+            padded=False,
+            small=self.config.stem == "small",
+            shortcut="downsample",
+            head="fc",
+        )
+
+    def build(self) -> nn.Module:
+        return ResidualNetwork(self.plan)
+
+    def symmetry(self) -> Symmetry:
+        return residual_symmetry(self.plan, self.module)
+
+    def initialize(self, n: int, generator: torch.Generator) -> Tensor:
+        return draw(self.module, n, generator, he=True)

@@ -1,0 +1,64 @@
+"""The residual networks for small images of He et al., of 20 layers or more, and narrower ones."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.task import Signature
+from wflow_core.symmetry import Symmetry
+from wflow_plugins.architectures.layers import draw, image_shape
+from wflow_plugins.architectures.residual import Plan, ResidualNetwork, residual_symmetry
+
+STAGES = 3
+
+
+class Resnet20(Architecture):
+    """Three stages of basic blocks, with names as in the CIFAR-10 checkpoints of akamaster.
+
+    Groups ``input``, ``stream1`` to ``stream3``, ``layer1.0 ..`` (units within a block),
+    ``output``. Source: He, Zhang, Ren, Sun 2016 (arXiv 1512.03385), section 4.2.
+    """
+
+    class Config(Options):
+        depth: int = Field(20, description="layers with weights, 6 n + 2 for n blocks a stage")
+        width: int = Field(16, ge=1, description="channels of the first stage; each next doubles")
+        shortcut: Literal["padded", "projected"] = Field(
+            "padded",
+            description="between stages: new channels are zeros (option A), or all are written by "
+            "a convolution (option B)",
+        )
+
+        @field_validator("depth")
+        @classmethod
+        def _whole_blocks(cls, depth: int) -> int:
+            if depth < 8 or depth % 6 != 2:
+                raise ValueError(f"wants 6 n + 2 layers: 8, 14, 20, 32 ..., got {depth}")
+            return depth
+
+    def __init__(self, signature: Signature, **options: Any):
+        super().__init__(signature, **options)
+        self.plan = Plan(
+            inputs=image_shape(signature, "resnet20")[0],
+            outputs=signature.outputs,
+            widths=tuple(self.config.width * 2**stage for stage in range(STAGES)),
+            blocks=(self.config.depth - 2) // (2 * STAGES),
+            padded=self.config.shortcut == "padded",
+            small=True,
+            shortcut="shortcut",
+            head="linear",
+        )
+
+    def build(self) -> nn.Module:
+        return ResidualNetwork(self.plan)
+
+    def symmetry(self) -> Symmetry:
+        return residual_symmetry(self.plan, self.module)
+
+    def initialize(self, n: int, generator: torch.Generator) -> Tensor:
+        return draw(self.module, n, generator, he=True)

@@ -1,0 +1,89 @@
+"""Re-basin of transformers, heads first.
+
+Shapes: B networks, H heads, r singular values of a head.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wflow_core.groups import Element
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.task import Task
+from wflow_core.likeness import assign
+from wflow_core.matching import match
+from wflow_core.symmetry import Symmetry
+from wflow_plugins.canonicalizers.linear_pairs import linear_pairs, sides, singular
+from wflow_plugins.canonicalizers.to_reference import ToReference
+
+
+class Transfusion(ToReference):
+    """Brings transformers closest to one reference, attention heads by their spectra first.
+
+    Heads are paired whose products of queries with keys, and of values with outputs, have singular
+    values most alike: numbers that depend neither on the order of units, inside the heads or
+    outside, nor on the continuous symmetry inside. Then weight matching orders everything else,
+    units inside the paired heads among it.
+
+    Source: Rinaldi et al. 2025 (arXiv 2505.22697), which compares the spectra of the matrices
+    themselves, not of their products.
+    """
+
+    class Config(Options):
+        rounds: int = Field(3, ge=0, description="times that the reference becomes the mean")
+        normalize: bool = Field(
+            False, description="weigh each part by one over its mean square in the reference"
+        )
+
+    def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
+        super().__init__(architecture, task, **options)
+        symmetry = architecture.bound_symmetry
+        self.pairs = linear_pairs(symmetry, "transfusion")
+        parents = {group: symmetry.groups[group].per or "" for group in self.pairs}
+        self.inside = {
+            heads: tuple(group for group, parent in parents.items() if parent == heads)
+            for heads in dict.fromkeys(parents.values())
+            if symmetry.groups[heads].free
+        }
+        self.settled = anchored(symmetry, set(self.inside))
+
+    def brought(self, weights: Tensor, reference: Tensor) -> Element:
+        symmetry = self.architecture.bound_symmetry
+        first = Element({heads: self._paired(heads, weights, reference) for heads in self.inside})
+        moved = symmetry.act(weights, first)
+        then = match(self.settled, moved, reference, self.config.normalize)
+        return symmetry.compose(first, then)
+
+    def _paired(self, heads: str, weights: Tensor, reference: Tensor) -> Tensor:
+        """``[B, P], [1, P] -> [B, H]``: the own head that each head of the reference gets."""
+        graph, far = self.architecture.bound_symmetry.graph, weights.new_zeros(())
+        own, wanted = graph.split(weights), graph.split(reference)
+        for group in self.inside[heads]:
+            mine, theirs = self._spectra(group, own), self._spectra(group, wanted)
+            size = theirs.square().mean().clamp_min(torch.finfo(theirs.dtype).tiny)
+            gap = theirs.unsqueeze(-2) - mine.unsqueeze(-3)  # [B, H, H, r]
+            far = far + gap.square().sum(-1) / size
+        return assign(-far)
+
+    def _spectra(self, group: str, pieces: dict[str, Tensor]) -> Tensor:
+        """``[B, H, r]`` singular values of the products of a pair."""
+        symmetry = self.architecture.bound_symmetry
+        return singular(*sides(symmetry, pieces, group))[1]
+
+
+def anchored(symmetry: Symmetry, names: set[str]) -> Symmetry:
+    """The same symmetry but for some groups, whose units now stay where they are."""
+    _ = symmetry.graph  # built before, so that both share it
+    same = copy.copy(symmetry)
+    same.groups = {
+        name: replace(group, kind="anchored") if name in names else group
+        for name, group in symmetry.groups.items()
+    }
+    return same
