@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -12,9 +13,12 @@ from wflow_core.column_files import stacked_columns
 from wflow_core.columns import JoinedColumns
 from wflow_core.testing.world import seeded, small_network
 from wflow_core.weights import WeightSet
+from wflow_plugins.codecs.pca import Pca
 
 NETWORK = small_network()
 P = NETWORK.bound_symmetry.layout.size
+EXACT: dict[str, float] = {"rtol": 0, "atol": 1e-9}
+MODES = ["none", "part", "weight"]
 
 
 def zoo_of(weights: Tensor) -> WeightSet:
@@ -36,3 +40,9 @@ def sharded(weights: Tensor, folder: Path, shards: int = 3) -> JoinedColumns:
     for i, rows in enumerate(weights.tensor_split(shards)):
         save_file({"weights": rows.contiguous()}, folder / f"{i}.safetensors")
     return stacked_columns(folder)
+
+
+def fitted(weights: Tensor, components: float, **options: Any) -> Pca:
+    codec = Pca(NETWORK, components=components, **options)
+    codec.fit(zoo_of(weights))
+    return codec

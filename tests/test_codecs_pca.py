@@ -1,14 +1,13 @@
-"""Principal components: known answers, what is refused, the residual, and streaming."""
+"""Principal components: known answers, what is refused, and streaming."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from codec_support import NETWORK, P, low_rank, normal, sharded, zoo_of
+from codec_support import EXACT, MODES, NETWORK, P, fitted, low_rank, normal, sharded
 from plugin_support import tiny, wflow, write_spec
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
@@ -22,15 +21,6 @@ from wflow_core.testing.world import seeded
 from wflow_plugins.codecs import slices
 from wflow_plugins.codecs.pca import Pca
 from wflow_plugins.codecs.slices import of_parts
-
-EXACT: dict[str, float] = {"rtol": 0, "atol": 1e-9}
-MODES = ["none", "part", "weight"]
-
-
-def fitted(weights: Tensor, components: float, **options: Any) -> Pca:
-    codec = Pca(NETWORK, components=components, **options)
-    codec.fit(zoo_of(weights))
-    return codec
 
 
 def same_but_for_signs(found: Tensor, expected: Tensor) -> None:
@@ -118,47 +108,6 @@ def test_what_has_no_components() -> None:
         fitted(normal(6, P), 5, residual=True)
     with pytest.raises(DataError, match=f"of 7 weights; the architecture has {P}"):
         Pca(NETWORK).fit_columns(HeldColumns(normal(3, 7)))
-
-
-@pytest.mark.parametrize("standardize", MODES)
-def test_sampled_networks_keep_their_coordinates(standardize: str) -> None:
-    codec = fitted(low_rank(20, 3, 0.1), 3, residual=True, standardize=standardize)
-    z = normal(7, 3)
-    new = codec.sample(z, seeded(101))
-    torch.testing.assert_close(codec.encode(new), z, **EXACT)
-    assert torch.equal(codec.sample(z, seeded(101)), new)
-    assert not torch.equal(codec.sample(z, seeded(102)), new)
-    assert torch.equal(codec.decode(z), codec.decode(z))
-    assert (new - codec.decode(z)).norm(dim=1).min() > 0.1
-
-
-def test_the_residual_is_the_noise_of_each_part() -> None:
-    ends = of_parts(NETWORK.bound_symmetry)
-    stds = torch.tensor([0.2, 0.5, 0.3, 0.8, 0.4, 0.6]).double().repeat_interleave(ends.diff())
-    found = []
-    for seed in range(40):
-        w = 50 * normal(12, 2, seed=seed) @ normal(2, P, seed=3) + stds * normal(
-            12, P, seed=seed + 99
-        )
-        found.append(fitted(w, 2, residual=True).learned["left_out"])
-    expected = stds[ends[:-1]]
-    torch.testing.assert_close(
-        torch.stack(found).square().mean(0).sqrt(), expected, rtol=0.1, atol=0
-    )
-
-
-def test_samples_leave_out_as_much_of_each_part_as_the_zoo() -> None:
-    codec = fitted(low_rank(40, 3, 0.2), 3, residual=True)
-    z = torch.zeros(400, 3).double()
-    drawn = (codec.sample(z, seeded()) - codec.decode(z)).square().mean().sqrt()
-    w = low_rank(400, 3, 0.2)
-    plane = w - fitted(w, 3).decode(fitted(w, 3).encode(w))
-    torch.testing.assert_close(drawn, plane.square().mean().sqrt(), rtol=0.05, atol=0)
-
-
-def test_without_residual_nothing_is_drawn() -> None:
-    codec, z = fitted(low_rank(9, 3, 0.1), 3), normal(2, 3)
-    torch.testing.assert_close(codec.sample(z, seeded()), codec.decode(z), **EXACT)
 
 
 @pytest.mark.parametrize("residual", [False, True])

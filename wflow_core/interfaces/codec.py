@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from wflow_core.columns import Block, Columns
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component
 from wflow_core.weights import WeightSet
@@ -22,7 +25,11 @@ class Codec(Component):
     @property
     @abstractmethod
     def dim(self) -> int:
-        """D, known from the options, before fitting."""
+        """D, known from the options, before fitting.
+
+        Raises:
+            UnsupportedError: the options leave it to fitting. Such a codec is for Python alone.
+        """
 
     @abstractmethod
     def fit(self, zoo: WeightSet) -> None:
@@ -34,7 +41,14 @@ class Codec(Component):
 
     @abstractmethod
     def decode(self, coordinates: Tensor) -> Tensor:
-        """``[B, D] -> [B, P]``, differentiable."""
+        """``[B, D] -> [B, P]``, differentiable, and the same whenever it is asked."""
+
+    def sample(self, coordinates: Tensor, generator: torch.Generator) -> Tensor:
+        """``[B, D] -> [B, P]``: new networks of these coordinates.
+
+        What decoding leaves out may be drawn; where nothing is known of it, this is ``decode``.
+        """
+        return self.decode(coordinates)
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
@@ -43,3 +57,29 @@ class Codec(Component):
     @abstractmethod
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Take up what ``state`` gave."""
+
+
+class StreamedCodec(Codec):
+    """A codec that also works on networks of which only some columns fit into memory."""
+
+    @abstractmethod
+    def fit_columns(self, zoo: Columns) -> None:
+        """Learn the coordinates from the zoo, which is read again to encode and decode."""
+
+    @abstractmethod
+    def attach(self, zoo: Columns) -> None:
+        """After ``load_state`` of what ``fit_columns`` learned: where the zoo is now.
+
+        Raises:
+            DataError: it is not of as many networks as it was.
+        """
+
+    @abstractmethod
+    def encode_columns(self, networks: Columns) -> Tensor:
+        """``[B, D]`` of B networks."""
+
+    @abstractmethod
+    def decode_columns(
+        self, coordinates: Tensor, generator: torch.Generator | None = None
+    ) -> Iterator[Block]:
+        """``[B, D]`` to blocks ``[B, b]`` of networks; as ``sample`` does where one is given."""

@@ -1,0 +1,152 @@
+"""Principal components of networks as large as BERT-base: seconds and memory.
+
+    python benchmarks/gram.py --scratch FOLDER --out benchmarks/results/gram.json
+
+Writes a zoo of 40 weight vectors of 108 M parameters, rank 20 plus noise, as sharded safetensors;
+fits the codec ``pca`` to it, decodes 10 networks to further shards, and encodes these again. Each
+pass over the zoo starts with its files out of the system's cache, as does reading them once, which
+it is compared with. Wants 35 GB of disk for the whole; ``--size`` makes it smaller.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import platform
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from wflow_core.column_files import stacked_columns
+from wflow_core.column_writing import write_columns
+from wflow_core.columns import Block
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.task import Signature
+from wflow_core.symmetry import Group, Part, Symmetry
+from wflow_core.weights import WeightLayout
+from wflow_plugins.codecs.pca import Pca
+
+WIDTH, READ = 2**18, 2**22
+
+
+class Vector(Architecture):
+    """As many weights as asked for, in one tensor that takes no room."""
+
+    def build(self) -> nn.Module:
+        return nn.Linear(*self.signature.inputs, 1, bias=False, device="meta")
+
+    def symmetry(self) -> Symmetry:
+        groups = {"out": Group(1, "anchored")}
+        layout = WeightLayout.of_parameters(self.module)
+        return Symmetry(groups, (Part("weight", ("out", None)),), layout)
+
+
+def zoo_blocks(n: int, size: int, rank: int, noise: float) -> Iterator[Block]:
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randn(n, rank, generator=generator)
+    for start in range(0, size, WIDTH):
+        b = min(WIDTH, size - start)
+        mean = torch.randn(b, generator=generator)
+        x = codes @ torch.randn(rank, b, generator=generator)
+        yield start, 0.05 * (mean + 0.1 * x + noise * torch.randn(n, b, generator=generator))
+
+
+def write_zoo(folder: Path, n: int, size: int, rank: int, noise: float) -> None:
+    write_columns(folder, n, size, zoo_blocks(n, size, rank, noise), file_bytes=4 * size)
+
+
+def forget(folder: Path) -> None:
+    """Have the system drop the folder's files from its cache."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def read_once(folder: Path) -> None:
+    buffer = bytearray(READ)
+    for path in sorted(folder.iterdir()):
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(buffer):
+                pass
+
+
+def timed(work: Callable[[], object]) -> dict[str, float]:
+    """Seconds, those of the processor, and the most memory that the process has had so far."""
+    start, cpu = time.perf_counter(), time.process_time()
+    work()
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"seconds": round(seconds, 3), "cpu": round(cpu, 3), "peak_gb": round(peak / 1e9, 3)}
+
+
+def measure(o: argparse.Namespace) -> dict:
+    zoo, made = o.scratch / "zoo", o.scratch / "decoded"
+    shutil.rmtree(made, ignore_errors=True)
+    codec = Pca(Vector(Signature((o.size,), 1)), components=o.rank)
+    generator = torch.Generator().manual_seed(1)
+    z = torch.randn(o.decoded, o.rank, generator=generator)
+    found: dict = {"start": timed(lambda: None)}
+    for name in ("reading once, cold", "reading once, warm"):
+        if name.endswith("cold"):
+            forget(zoo)
+        found[name] = timed(lambda: read_once(zoo))
+    forget(zoo)
+    found["gram pass, cold"] = timed(lambda: codec.fit_columns(stacked_columns(zoo)))
+    found["gram pass, warm"] = timed(lambda: codec.fit_columns(stacked_columns(zoo)))
+    found["decode"] = timed(lambda: write_columns(made, o.decoded, o.size, codec.decode_columns(z)))
+    again: list[torch.Tensor] = []
+    found["encode"] = timed(lambda: again.append(codec.encode_columns(stacked_columns(made))))
+    found["gram pass over reading, cold"] = round(
+        found["gram pass, cold"]["seconds"] / found["reading once, cold"]["seconds"], 2
+    )
+    found["largest error of encode(decode(z))"] = (again[0] - z).abs().max().item()
+    found["explained variance"] = codec.explained_variance_ratio.sum().item()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scratch", type=Path, required=True, help="folder for the files")
+    parser.add_argument("--networks", type=int, default=40)
+    parser.add_argument("--size", type=int, default=108_000_000)
+    parser.add_argument("--rank", type=int, default=20)
+    parser.add_argument("--noise", type=float, default=0.05)
+    parser.add_argument("--decoded", type=int, default=10)
+    parser.add_argument("--keep", action="store_true", help="leave the files where they are")
+    parser.add_argument("--out", type=Path)
+    o = parser.parse_args()
+    # In a process of its own, whose memory does not count.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        zoo = (o.scratch / "zoo", o.networks, o.size, o.rank, o.noise)
+        seconds = time.perf_counter()
+        other.submit(write_zoo, *zoo).result()
+        seconds = time.perf_counter() - seconds
+    machine = {"cpus": os.cpu_count(), "threads": torch.get_num_threads()}
+    results = {
+        "machine": machine | {"processor": platform.machine(), "torch": torch.__version__},
+        "zoo": {"networks": o.networks, "size": o.size, "rank": o.rank, "noise": o.noise},
+        "decoded": o.decoded,
+        "bytes": 4 * o.networks * o.size,
+        "writing": round(seconds, 3),
+        **measure(o),
+    }
+    if not o.keep:
+        for name in ("zoo", "decoded"):
+            shutil.rmtree(o.scratch / name)
+    text = json.dumps(results, indent=2) + "\n"
+    if o.out:
+        o.out.write_text(text)
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()

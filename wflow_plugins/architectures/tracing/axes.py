@@ -1,0 +1,106 @@
+"""What an axis of a parameter ranges over, said by views and segments of groups."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from wflow_core.groups import Axis
+from wflow_plugins.architectures.tracing.grouping import NONE, Grouping
+from wflow_plugins.architectures.tracing.units import Ints
+
+Runs = list[tuple[int, int, int]]
+"""Group number, first and last unit; NONE for units that are anchored, numbered by their places."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An axis under a view.
+
+    Attributes:
+        sizes: of the axes of the view.
+        runs: of each; None for places that are features of an edge.
+    """
+
+    sizes: tuple[int, ...]
+    runs: tuple[Runs | None, ...]
+
+
+def plan(of: Grouping, atoms: Ints) -> Plan | None:
+    """An axis that ranges over ``atoms``; None where no view says it."""
+    group, index, parent = of.group[atoms], of.index[atoms], of.parent[atoms]
+    if not (nested := (parent != NONE) & (group != NONE)).any():
+        return _flat(of, atoms, _free(of, group), index)
+    if not nested.all():
+        return None
+    heads = len(np.unique(parent))
+    sizes = (heads, len(atoms) // heads)
+    for major in (True, False):
+        laid = [_laid(x, sizes, major) for x in (parent, group, index, of.slot[atoms])]
+        rows, inner = laid[0][:, 0], laid[1:]
+        if (laid[0] == laid[0][:, :1]).all() and all((x == x[:1]).all() for x in inner):
+            if len(np.unique(rows)) < heads:
+                continue
+            outer = runs(of.group[rows], of.index[rows])
+            inside = _flat(of, _laid(atoms, sizes, major)[0], inner[0][0], inner[1][0])
+            if inside is None:
+                return None
+            both = [((heads,), (outer,)), (inside.sizes, inside.runs)]
+            (a, p), (b, q) = both if major else both[::-1]
+            return Plan((*a, *b), (*p, *q))
+    return None
+
+
+def _flat(of: Grouping, atoms: Ints, group: Ints, index: Ints) -> Plan | None:
+    """Units of groups side by side, or of each unit several places."""
+    size, slot = len(atoms), of.slot[atoms]
+    known = group != NONE
+    pairs = np.unique(np.stack([group, index])[:, known], axis=1).shape[1]
+    if pairs == known.sum():
+        return Plan((size,), (runs(group, index),))
+    if not known.all() or size % pairs:
+        return None
+    sizes = (pairs, size // pairs)
+    for major in (True, False):
+        groups, units, slots = (_laid(x, sizes, major) for x in (group, index, slot))
+        same = (groups == groups[:, :1]).all() and (units == units[:, :1]).all()
+        if same and (slots == slots[:1]).all():
+            laid = runs(groups[:, 0], units[:, 0])
+            return Plan(sizes, (laid, None)) if major else Plan(sizes[::-1], (None, laid))
+    return None
+
+
+def runs(group: Ints, index: Ints) -> Runs:
+    """Consecutive units of one group."""
+    places = np.where(group == NONE, np.cumsum(group == NONE) - 1, index)
+    cut = np.flatnonzero((np.diff(group) != 0) | (np.diff(places) != 1)) + 1
+    pieces = np.split(np.arange(len(group)), cut)
+    return [(int(group[p[0]]), int(places[p[0]]), int(places[p[-1]]) + 1) for p in pieces]
+
+
+def stretches(of: Grouping, atoms: Ints) -> list[tuple[int, int]]:
+    """First and last place of stretches of units that the program treats alike."""
+    group = _free(of, of.group[atoms])
+    kind = np.where(group == NONE, np.uint64(0), of.kind[atoms])
+    ends = np.flatnonzero((np.diff(kind) != 0) | (np.diff(group) != 0)) + 1
+    edges = [0, *ends.tolist(), len(atoms)]
+    return list(pairwise(edges))
+
+
+def named(of: Grouping, laid: Runs | None, fixed: str) -> Axis:
+    """Runs as segments; anchored units belong to the group ``fixed``."""
+    if laid is None:
+        return None
+    return tuple((fixed if g == NONE else of.names[g], a, b) for g, a, b in laid)
+
+
+def _free(of: Grouping, group: Ints) -> Ints:
+    """Group numbers, NONE for groups that are anchored."""
+    free = np.array([*of.free, False])
+    return np.where(free[group], group, NONE)
+
+
+def _laid(x: np.ndarray, sizes: tuple[int, int], major: bool) -> np.ndarray:
+    return x.reshape(sizes) if major else x.reshape(sizes[::-1]).T

@@ -1,0 +1,195 @@
+"""Parts of all parameters and buffers, before it is known how their units scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from wflow_core.groups import Axis, Group, Part
+from wflow_plugins.architectures.tracing.axes import Plan, named, plan, runs, stretches
+from wflow_plugins.architectures.tracing.grouping import NONE, Grouping
+from wflow_plugins.architectures.tracing.tracer import Tracer
+from wflow_plugins.architectures.tracing.units import Ints
+from wflow_plugins.architectures.tracing.values import Factor, Value
+
+
+class Unsaid(Exception):
+    """Units that no part can say; they are to be anchored."""
+
+    def __init__(self, atoms: Ints, why: str):
+        super().__init__(why)
+        self.atoms, self.why = atoms, why
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A part without powers.
+
+    Attributes:
+        atoms: of all axes, to find the factors by which its units scale.
+    """
+
+    part: Part
+    atoms: Ints
+
+
+class Drafter:
+    """Makes parts, and the anchored groups that they need."""
+
+    def __init__(self, t: Tracer, of: Grouping, buffers: frozenset[str]):
+        self.t, self.of, self.buffers = t, of, buffers
+        self.anchored: dict[str, Group] = {}
+        self.known: dict[tuple[int, ...], str] = {}
+
+    def drafts(self) -> list[Draft]:
+        """Parts of every parameter, and of buffers with free units.
+
+        Raises:
+            Unsaid: units must be anchored first.
+        """
+        return [d for v in self.t.values if v.parameter for d in self._of(v)]
+
+    def _of(self, value: Value) -> Iterator[Draft]:
+        name, buffer = str(value.parameter), value.parameter in self.buffers
+        shape = value.shape or (1,)
+        by_axis = {f.axes[-1]: f for f in value.factors}
+        if buffer and not any(self._free(f.atoms) for f in value.factors):
+            return
+        first = by_axis.get(0)
+        whole = [(0, shape[0])]
+        cuts = whole if first is None else self._cuts(first.atoms)
+        for start, stop in cuts:
+            rows = None if (start, stop) == whole[0] else (start, stop)
+            sizes: list[int] = []
+            axes: list[Axis] = []
+            for axis, size in enumerate(shape):
+                factor = by_axis.get(axis)
+                if axis == 0 and factor is not None:
+                    factor = Factor((0,), factor.atoms[start:stop], factor.tags[start:stop])
+                    size = stop - start
+                made = self._axis(value, axis, size, factor, axes, sizes)
+                sizes += made[0]
+                axes += made[1]
+            self._two_ends(axes, value)
+            view = None if tuple(sizes) == (stop - start, *shape[1:]) else tuple(sizes)
+            atoms = [f.atoms[start:stop] if 0 in f.axes else f.atoms for f in value.factors]
+            flat = np.concatenate([np.zeros(0, np.int64), *(a.ravel() for a in atoms)])
+            yield Draft(Part(name, tuple(axes), rows, view, buffer=buffer), flat)
+
+    def _cuts(self, atoms: Ints) -> list[tuple[int, int]]:
+        """Stretches of rows that are parts of their own, as those of fused queries and keys are."""
+        whole = [(0, len(atoms))]
+        cuts = stretches(self.of, atoms)
+        units = [self._units(atoms[start:stop]) for start, stop in cuts]
+        shared = len(set().union(*units)) < sum(len(u) for u in units)
+        said = plan(self.of, atoms) is not None
+        return cuts if (shared or not said) and all(map(self._complete, units)) else whole
+
+    def _units(self, atoms: Ints) -> set[tuple[int, int, int]]:
+        """Group, parent and number of all units that have a group."""
+        known = atoms[self.of.group[atoms] != NONE]
+        columns = (self.of.group[known], self.of.parent[known], self.of.index[known])
+        return set(zip(*(c.tolist() for c in columns), strict=True))
+
+    def _complete(self, units: set[tuple[int, int, int]]) -> bool:
+        """Whether groups are there with all of their units."""
+        for number in {g for g, _, _ in units}:
+            group = self.of.groups[self.of.names[number]]
+            heads = self.of.groups[group.per].size if group.per else 1
+            if sum(g == number for g, _, _ in units) != group.size * heads:
+                return False
+        return True
+
+    def _axis(
+        self,
+        value: Value,
+        axis: int,
+        size: int,
+        factor: Factor | None,
+        before: list[Axis],
+        sizes: list[int],
+    ) -> tuple[tuple[int, ...], list[Axis]]:
+        if factor is None:
+            return (size,), [None]
+        if len(factor.axes) > 1:
+            return self._joint(factor, sizes)
+        if not self._free(factor.atoms):
+            return (size,), [self._fixed(value, axis, size)]
+        made = plan(self.of, factor.atoms)
+        if made is None:
+            raise Unsaid(
+                factor.atoms, f"no view of axis {axis} of {value.parameter} tells its units"
+            )
+        count = sum(b - a for laid in made.runs for g, a, b in laid or () if g == NONE)
+        fixed = self._name(value, axis, count) if self._has_fixed(made) else ""
+        return made.sizes, [named(self.of, laid, fixed) for laid in made.runs]
+
+    def _joint(self, factor: Factor, sizes: list[int]) -> tuple[tuple[int, ...], list[Axis]]:
+        """Inputs of a grouped convolution, which are other units in each group of outputs."""
+        groups, width = sizes[0] if len(sizes) > 1 else 1, factor.atoms.shape[1]
+        atoms = factor.atoms.reshape(groups, -1, width)[:, 0]
+        group, index, parent = (x[atoms] for x in (self.of.group, self.of.index, self.of.parent))
+        alike = (group == group[:1]).all() and (index == index[:1]).all()
+        if not self._free(factor.atoms):
+            return (width,), [None]
+        if not alike or (parent != parent[:, :1]).any() or groups == 1:
+            raise Unsaid(factor.atoms, "groups of a convolution are not alike")
+        return (width,), [named(self.of, runs(group[0], index[0]), "")]
+
+    def _fixed(self, value: Value, axis: int, size: int) -> Axis:
+        """An anchored axis: a group of its own, or None where its entries are taps."""
+        place = (str(value.parameter), axis)
+        known = place in self.t.read or place in self.t.written
+        if place in self.t.taps or (size == 1 and not known):
+            return None
+        return ((self._name(value, axis, size), 0, size),)
+
+    def _name(self, value: Value, axis: int, size: int) -> str:
+        """The anchored group of an axis' units, called after what the first such axis is."""
+        factor = next((f for f in value.factors if f.axes == (axis,)), None)
+        roots = () if factor is None else tuple(self.t.units.root[factor.atoms].tolist())
+        if roots in self.known:
+            return self.known[roots]
+        place, layer = (str(value.parameter), axis), str(value.parameter).rpartition(".")[0]
+        role = "input" if place in self.t.read else "output" if place in self.t.written else "rows"
+        name, number = f"{layer or value.parameter}.{role}", 1
+        while name in self.anchored:
+            number += 1
+            name = f"{layer or value.parameter}.{role}.{number}"
+        self.anchored[name] = Group(size, "anchored")
+        if roots:
+            self.known[roots] = name
+        return name
+
+    def _two_ends(self, axes: list[Axis], value: Value) -> None:
+        """A block of weights lies between two groups at most; more anchored axes are features."""
+        nested = {g for axis in axes for g, _, _ in axis or () if self._per(g)}
+        parents = {self._per(g) for g in nested}
+        ends = [
+            i
+            for i, axis in enumerate(axes)
+            if axis is not None and not any(g in parents for g, _, _ in axis)
+        ]
+        extra = [i for i in ends if all(g in self.anchored for g, _, _ in axes[i] or ())]
+        while len(ends) > 2 and extra:
+            ends.remove(extra[-1])
+            axes[extra.pop()] = None
+        if len(ends) > 2:
+            atoms = np.concatenate([f.atoms.ravel() for f in value.factors])
+            raise Unsaid(atoms, f"{value.parameter} lies between more than two groups")
+
+    def _per(self, name: str) -> str | None:
+        group = self.of.groups.get(name)
+        return group.per if group else None
+
+    def _free(self, atoms: Ints) -> bool:
+        group = self.of.group[atoms[atoms > 0]]
+        return bool((group != NONE).any()) and any(
+            self.of.free[g] for g in np.unique(group) if g != NONE
+        )
+
+    @staticmethod
+    def _has_fixed(made: Plan) -> bool:
+        return any(g == NONE for laid in made.runs for g, _, _ in laid or ())

@@ -1,0 +1,177 @@
+"""Classes of atoms become groups of units."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from wflow_core.groups import Group
+from wflow_plugins.architectures.tracing.kinds import Hashes, kinds, living, mixed
+from wflow_plugins.architectures.tracing.tracer import Tracer
+from wflow_plugins.architectures.tracing.units import FIXED, Ints
+
+NONE = -1
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Groups, and where each class of atoms is in them.
+
+    Attributes:
+        groups: by name; scalings come later.
+        names: the name of each numbered group.
+        group, index: of each atom, the number of its unit's group (NONE for anchored units) and
+            the unit's number there; for units that others are nested in, anchored ones, too.
+        parent: of each atom, an atom of the unit that its unit is nested in, or NONE.
+        slot: of each atom, a hash that tells it from the other atoms of its unit.
+        kind: of each atom, what the program does with it.
+        free: whether the units of a numbered group may be exchanged.
+    """
+
+    groups: dict[str, Group]
+    names: list[str]
+    group: Ints
+    index: Ints
+    parent: Ints
+    slot: Hashes
+    kind: Hashes
+
+    @property
+    def free(self) -> list[bool]:
+        return [self.groups[name].free for name in self.names]
+
+
+def grouping(t: Tracer) -> Grouping:
+    """Groups of the units of a trace; what cannot be grouped is anchored first."""
+    units, kind = t.units, kinds(t)
+    _join_places(t, kind)
+    slot = mixed(kind, units.tag)
+    _anchor_the_rest(t, slot)
+    signature = _signatures(t, slot)
+    children: dict[int, list[int]] = defaultdict(list)
+    for child, atom in units.nest.items():
+        if child not in units.anchored:
+            children[int(units.root[atom])].append(child)
+    for head, inside in children.items():
+        np.add.at(signature, [head] * len(inside), mixed(signature[inside]))
+    _anchor_collapsed(t, signature, children)
+    made = _Naming(t, children, signature).groups()
+    root = units.root
+    return Grouping(
+        made.made, made.names, made.group[root], made.index[root], made.parent[root], slot, kind
+    )
+
+
+def _signatures(t: Tracer, slot: Hashes) -> Hashes:
+    """``[atoms]``: of each class, what the program does with its unit."""
+    signature = np.zeros(len(slot), np.uint64)
+    np.add.at(signature, t.units.root, slot)
+    return signature
+
+
+def _join_places(t: Tracer, kind: Hashes) -> None:
+    """Units told apart by places in a head, no two of one kind, are places of the head itself."""
+    units = t.units
+    signature = _signatures(t, mixed(kind, units.tag))
+    told = {int(units.root[a]) for _, atoms, _ in t.places for a in np.unique(atoms)}
+    inside: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for child, atom in units.nest.items():
+        inside[int(units.root[atom]), int(signature[child])].append(child)
+    tags: dict[int, int] = {}
+    for (head, of), found in inside.items():
+        if len(found) == 1 and found[0] in told:
+            tag = tags.setdefault(of, units.pair(-3, len(tags)))
+            one = np.zeros(1, np.int64)
+            units.meet((one + found[0], one), (one + head, one + tag), 0)
+
+
+def _anchor_the_rest(t: Tracer, slot: Hashes) -> None:
+    """Units that lie twice where they cannot be told apart, that do nothing, or are nested deep."""
+    units = t.units
+    atoms = np.arange(1, len(units.root))
+    pairs, count = np.unique(
+        np.stack([units.root[atoms].astype(np.uint64), slot[atoms]]), axis=1, return_counts=True
+    )
+    t.operation = "program"
+    twice = pairs[0][count > 1].astype(np.int64)
+    t.anchor(twice, "what it does cannot be said by one permutation of its units")
+    alive = np.zeros(len(units.root), np.bool_)
+    np.logical_or.at(alive, units.root, living(t))
+    units.anchor(np.flatnonzero(~alive & (units.root == np.arange(len(alive)))).tolist())
+    for _ in range(3):
+        heads = {int(units.root[atom]) for child, atom in units.nest.items()}
+        deep = [c for c, a in units.nest.items() if c in heads]
+        inner = [c for c, a in units.nest.items() if int(units.root[a]) in deep]
+        t.anchor(np.array(inner, np.int64), "units are nested in more than one level")
+        units.anchor(units.nest[c] for c in list(units.nest) if c in units.anchored)
+
+
+def _anchor_collapsed(t: Tracer, signature: Hashes, children: dict[int, list[int]]) -> None:
+    """All units of a layer that became one: nothing is left to exchange."""
+    roots, count = np.unique(signature[list(t.units.members)], return_counts=True)
+    alone = set(roots[count == 1].tolist())
+    written = {(v.parameter, f.axes): f for v in t.values if v.parameter for f in v.factors}
+    for name, axis in t.written:
+        factor = written.get((name, (axis,)))
+        if factor is None:
+            continue
+        units, size = np.unique(t.units.root[factor.atoms], return_counts=True)
+        for unit in units[size > 1].tolist():
+            if int(signature[unit]) in alone and unit not in children and unit not in t.units.nest:
+                t.anchor(np.array([unit]), "a view mixes its units")
+
+
+class _Naming:
+    """Numbers, names and orders groups by the layers that write them."""
+
+    def __init__(self, t: Tracer, children: dict[int, list[int]], signature: Hashes):
+        self.t, self.children, self.signature = t, children, signature
+        rank = {place: i for i, place in enumerate(t.written)}
+        self.rank = {FIXED: (0, 0)}
+        for root, members in t.units.members.items():
+            places = [(rank.get(t.origin(m), len(rank)), m) for m in members if t.origin(m)[0]]
+            self.rank[root] = min(places, default=(len(rank), root))
+        for head, inside in children.items():
+            self.rank[head] = min(self.rank[head], *(self.rank[c] for c in inside))
+        size = len(t.units.root)
+        self.group, self.index, self.parent = (np.full(size, NONE) for _ in range(3))
+        self.made: dict[str, Group] = {}
+        self.names: list[str] = []
+
+    def groups(self) -> _Naming:
+        anchored, nest = self.t.units.anchored, self.t.units.nest
+        tops = [r for r in self.t.units.members if r not in anchored and r not in nest]
+        tops += [r for r in self.children if r in anchored]
+        together: dict[tuple[int, bool], list[int]] = defaultdict(list)
+        for root in sorted(tops, key=self.rank.__getitem__):
+            together[int(self.signature[root]), root in anchored].append(root)
+        for (_, fixed), roots in together.items():
+            inside = [sorted(self.children.get(r, ()), key=self.rank.__getitem__) for r in roots]
+            suffix = ".heads" if inside[0] else ""
+            name = self._add(roots, suffix, Group(len(roots), "anchored" if fixed else "free"))
+            self._nested(name, roots, inside)
+        return self
+
+    def _nested(self, name: str, heads: list[int], inside: list[list[int]]) -> None:
+        order = dict.fromkeys(int(self.signature[c]) for c in inside[0])
+        for signature in order:
+            rows = [[c for c in row if int(self.signature[c]) == signature] for row in inside]
+            flat = [c for row in rows for c in row]
+            self._add(flat, "", Group(len(rows[0]), per=name))
+            self.index[flat] = np.tile(np.arange(len(rows[0])), len(rows))
+            self.parent[flat] = np.repeat(heads, len(rows[0]))
+
+    def _add(self, roots: list[int], suffix: str, group: Group) -> str:
+        parameter, _ = self.t.origin(self.rank[roots[0]][1])
+        base = (parameter.rpartition(".")[0] or parameter) + suffix
+        name, count = base, 1
+        while name in self.made:
+            count += 1
+            name = f"{base}.{count}"
+        self.made[name] = group
+        self.names.append(name)
+        self.group[roots] = len(self.names) - 1
+        self.index[roots] = np.arange(len(roots))
+        return name

@@ -1,0 +1,98 @@
+"""Normalisation layers: what they read loses its scale, what they write takes their weights'."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+from wflow_plugins.architectures.tracing.combine import together
+from wflow_plugins.architectures.tracing.labels import Piece, summed
+from wflow_plugins.architectures.tracing.reshaping import reshaped
+from wflow_plugins.architectures.tracing.rules.reductions import normalized
+from wflow_plugins.architectures.tracing.tracer import Tracer, rule
+from wflow_plugins.architectures.tracing.values import Value
+
+
+@rule("layer_norm")
+def _layer_norm(
+    t: Tracer, x: Value, shape: Sequence[int], weight: Any = None, bias: Any = None, *_: Any
+) -> Value:
+    last = range(len(x.shape) - len(shape), len(x.shape))
+    return affine(t, normalized(t, x, last), weight, bias)
+
+
+@rule("native_layer_norm")
+def _native_layer_norm(t: Tracer, *args: Any) -> list[Value]:
+    return _first_of(t, _layer_norm(t, *args))
+
+
+@rule("rms_norm")
+def _rms_norm(t: Tracer, x: Value, shape: Sequence[int], weight: Any = None, *_: Any) -> Value:
+    return _layer_norm(t, x, shape, weight)
+
+
+@rule("batch_norm")
+def batch_norm(
+    t: Tracer, x: Value, weight: Any, bias: Any, mean: Any, variance: Any, *_: Any
+) -> Value:
+    """Each channel by its own statistics, which move along with it."""
+    running = [_channels(t, s, x) for s in (mean, variance) if s is not None]
+    for value in (x, *running):
+        t.scales.kill(value)
+    made = together(t, [x, *running], "equal")
+    return affine(t, made, *(w and _channels(t, w, x) for w in (weight, bias)))
+
+
+@rule("_native_batch_norm_legit_no_training")
+def _inference_batch_norm(t: Tracer, *args: Any) -> list[Value]:
+    return _first_of(t, batch_norm(t, *args))
+
+
+@rule("_native_batch_norm_legit")
+def _native_batch_norm(t: Tracer, x: Value, weight: Any, bias: Any, *rest: Any) -> list[Value]:
+    running = rest[:2] if isinstance(rest[0], Value) else (None, None)
+    return _first_of(t, batch_norm(t, x, weight, bias, *running))
+
+
+@rule("instance_norm")
+def _instance_norm(
+    t: Tracer, x: Value, weight: Any, bias: Any, mean: Any, variance: Any, *_: Any
+) -> Value:
+    return batch_norm(t, x, weight, bias, mean, variance)
+
+
+@rule("group_norm")
+def group_norm(
+    t: Tracer, x: Value, groups: int, weight: Any = None, bias: Any = None, *_: Any
+) -> Value:
+    """Channels are nested in the groups that are normalised together."""
+    cut = reshaped(t, x, [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]])
+    pieces = [Piece(f, (f.atoms,)) for f in cut.factors]
+    summed(t, pieces, range(2, len(cut.shape)))
+    t.scales.kill(x)
+    made = t.value(x.shape, x.factors, x.uniform)
+    return affine(t, made, *(w and _channels(t, w, x) for w in (weight, bias)))
+
+
+@rule("native_group_norm")
+def _native_group_norm(t: Tracer, x: Value, *args: Any) -> list[Value]:
+    weight, bias, *_, groups, _ = args
+    return _first_of(t, group_norm(t, x, groups, weight, bias))
+
+
+def affine(t: Tracer, x: Value, weight: Value | None, bias: Value | None) -> Value:
+    """Weight and bias of a normalisation."""
+    if weight is not None:
+        x = together(t, [x, weight], "product")
+    return x if bias is None else together(t, [x, bias], "equal")
+
+
+def _channels(t: Tracer, vector: Value, x: Value) -> Value:
+    """A vector laid on the second axis."""
+    return reshaped(t, vector, [prod(vector.shape), *[1] * (len(x.shape) - 2)])
+
+
+def _first_of(t: Tracer, value: Value) -> list[Value]:
+    """An operation that gives statistics, too, which no module looks at."""
+    return [value, *(t.value(s) for s in t.shape[1:])]

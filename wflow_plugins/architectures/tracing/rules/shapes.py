@@ -1,0 +1,112 @@
+"""Views and slices: labels go where their entries go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wflow_plugins.architectures.tracing.reshaping import reshaped
+from wflow_plugins.architectures.tracing.rules.contractions import unknown
+from wflow_plugins.architectures.tracing.tracer import Tracer, rule
+from wflow_plugins.architectures.tracing.units import Ints
+from wflow_plugins.architectures.tracing.values import Value
+
+
+@rule("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "ravel")
+def _view(t: Tracer, x: Value, *_: Any, **__: Any) -> Value:
+    return reshaped(t, x, t.shape)
+
+
+@rule("permute")
+def _permute(t: Tracer, x: Value, order: Sequence[int]) -> Value:
+    order = [a % len(x.shape) for a in order]
+    to = [order.index(a) for a in range(len(order))]
+    shape = [x.shape[a] for a in order]
+    out = t.value(shape, [f.moved(to) for f in x.factors], [to[a] for a in x.uniform])
+    t.scales.carry(out, [x])
+    return out
+
+
+@rule("transpose", "swapaxes", "swapdims")
+def _transpose(t: Tracer, x: Value, one: int, other: int) -> Value:
+    order = list(range(len(x.shape)))
+    order[one], order[other] = order[other], order[one]
+    return _permute(t, x, order)
+
+
+@rule("t", "numpy_T", "mT", "matrix_H", "adjoint")
+def _transposed(t: Tracer, x: Value) -> Value:
+    return _permute(t, x, range(len(x.shape))) if len(x.shape) < 2 else _transpose(t, x, -1, -2)
+
+
+@rule("movedim")
+def _movedim(t: Tracer, x: Value, source: Any, target: Any) -> Value:
+    axes = list(range(len(x.shape)))
+    sources = [a % len(axes) for a in (source if isinstance(source, Sequence) else [source])]
+    targets = [a % len(axes) for a in (target if isinstance(target, Sequence) else [target])]
+    rest = iter(a for a in axes if a not in sources)
+    at = dict(zip(targets, sources, strict=True))
+    return _permute(t, x, [at[a] if a in at else next(rest) for a in axes])
+
+
+@rule("expand", "expand_as", "broadcast_to")
+def _expand(t: Tracer, x: Value, *_: Any, **__: Any) -> Value:
+    new = len(t.shape) - len(x.shape)
+    factors = [f.moved(range(new, len(t.shape))) for f in x.factors]
+    grown = [a for a, s in enumerate(t.shape) if a < new or s != x.shape[a - new]]
+    out = t.value(t.shape, factors, [*grown, *(a + new for a in x.uniform)])
+    t.scales.carry(out, [x])
+    return out
+
+
+@rule("slice", "narrow", "select")
+def _cut(t: Tracer, x: Value, dim: int = 0, start: Any = None, end: Any = None, *step: int) -> Any:
+    dim, size = dim % len(x.shape), x.shape[dim]
+    if "narrow" in t.operation:
+        end = start + end
+    elif "select" in t.operation:
+        start = start % size
+        end = start + 1
+    index = np.arange(size)[slice(start, end, *step)]
+    return reshaped(t, taken(t, x, dim, index), t.shape)
+
+
+@rule("flip")
+def _flip(t: Tracer, x: Value, dims: Sequence[int]) -> Value:
+    for dim in dims:
+        x = taken(t, x, dim % len(x.shape), np.arange(x.shape[dim])[::-1])
+    return x
+
+
+@rule("roll")
+def _roll(t: Tracer, x: Value, shifts: Sequence[int], dims: Sequence[int] = ()) -> Value:
+    if not dims:
+        return unknown(t, x)
+    for shift, dim in zip(shifts, dims, strict=True):
+        x = taken(t, x, dim % len(x.shape), np.roll(np.arange(x.shape[dim]), shift))
+    return x
+
+
+@rule("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", "unsafe_split")
+def _split(t: Tracer, x: Value, _: Any, dim: int = 0) -> list[Value]:
+    dim %= len(x.shape)
+    ends = np.cumsum([shape[dim] for shape in t.shape])
+    pieces = np.split(np.arange(x.shape[dim]), ends[:-1])
+    return [taken(t, x, dim, index) for index in pieces]
+
+
+@rule("unbind")
+def _unbind(t: Tracer, x: Value, dim: int = 0) -> list[Value]:
+    dim %= len(x.shape)
+    return [reshaped(t, taken(t, x, dim, np.array([i])), shape) for i, shape in enumerate(t.shape)]
+
+
+def taken(t: Tracer, x: Value, axis: int, index: Ints) -> Value:
+    """A value at some places of an axis."""
+    factors = [f.taken(axis, index) if axis in f.axes else f for f in x.factors]
+    shape = [len(index) if a == axis else s for a, s in enumerate(x.shape)]
+    out = t.value(shape, factors, x.uniform)
+    t.scales.carry(out, [x])
+    return out

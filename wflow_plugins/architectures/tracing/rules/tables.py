@@ -1,0 +1,55 @@
+"""Tables and indices: what is looked up by number has an identity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from wflow_plugins.architectures.tracing.rules.contractions import unknown
+from wflow_plugins.architectures.tracing.tracer import Tracer, rule
+from wflow_plugins.architectures.tracing.values import Factor, Value
+
+
+@rule("embedding")
+def _embedding(t: Tracer, weight: Value, index: Value, *_: Any) -> Value:
+    last = len(index.shape)
+    for factor in weight.factors:
+        if 0 in factor.axes:
+            t.anchor(factor.atoms, None)
+    if weight.parameter:
+        t.written[weight.parameter, 1] = None
+    kept = [Factor((last,), f.atoms, f.tags) for f in weight.factors if f.axes == (1,)]
+    out = t.value((*index.shape, weight.shape[1]), kept, index.uniform)
+    t.scales.carry(out, [weight])
+    return out
+
+
+@rule("index_select")
+def _index_select(t: Tracer, x: Value, dim: int, index: Value) -> Value:
+    return index_tensor(t, x, [None] * (dim % len(x.shape)) + [index])
+
+
+@rule("index")
+def index_tensor(t: Tracer, x: Value, indices: list[Any]) -> Value:
+    """One axis at places that are known."""
+    used = [(axis, i) for axis, i in enumerate(indices) if i is not None]
+    axis, index = used[0]
+    known = index.constant
+    if len(used) > 1 or known is None or known.ndim != 1 or known.dtype == torch.bool:
+        return unknown(t, x, *(i for _, i in used))
+    places = known.numpy() % x.shape[axis]
+    factors = [f.taken(axis, places) if axis in f.axes else f for f in x.factors]
+    out = t.value(t.shape, factors, x.uniform)
+    t.scales.carry(out, [x])
+    return out
+
+
+@rule("zeros_like", "new_zeros", "empty_like")
+def _zeros(t: Tracer, *_: Any, **__: Any) -> Value:
+    return t.constant(torch.zeros(t.shape))
+
+
+@rule("ones_like", "new_ones", "full_like", "new_full")
+def _ones(t: Tracer, *_: Any, **__: Any) -> Value:
+    return t.constant(torch.ones(t.shape))

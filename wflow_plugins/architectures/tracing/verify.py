@@ -1,0 +1,123 @@
+"""Every claim is tried: random elements of each group must keep what the module computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from wflow_core.groups import Element, Group, Part
+from wflow_core.symmetry import Symmetry
+from wflow_core.weights import WeightLayout
+
+TOLERANCE = 1e-9
+
+
+def refuted(
+    module: nn.Module,
+    groups: Mapping[str, Group],
+    parts: tuple[Part, ...],
+    inputs: Sequence[Tensor],
+    trials: int,
+) -> dict[str, str]:
+    """Groups whose claims fail in float64, and which: ``perm`` or ``scale``."""
+    world = _World(module, groups, parts, inputs)
+    failed: dict[str, str] = {}
+    for name in groups:
+        for what in ("perm", "scale"):
+            if name not in failed and not all(world.keeps(name, what, i) for i in range(trials)):
+                failed[name] = what
+    return failed
+
+
+class _World:
+    """A module in float64 with its weights stirred, random inputs, and what it computes."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        groups: Mapping[str, Group],
+        parts: tuple[Part, ...],
+        inputs: Sequence[Tensor],
+    ):
+        self.generator = torch.Generator().manual_seed(0)
+        self.module = deepcopy(module).double().eval()
+        layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
+        self.symmetry = Symmetry(groups, parts, *layouts)
+        self.inputs = tuple(self._drawn(x) for x in inputs)
+        own = dict(self.module.named_parameters()), dict(self.module.named_buffers())
+        self.weights = self._stirred(layouts[0].flatten(own[0]).detach().double())
+        self.buffers = self._stirred(layouts[1].flatten(own[1]).double(), positive=True)
+        self.before = self._outputs(self.weights, self.buffers)
+
+    def keeps(self, name: str, what: str, seed: int) -> bool:
+        """Whether random permutations or scales of a group change nothing."""
+        drawn = self.symmetry.random(1, self.generator.manual_seed(seed + 1), torch.float64)
+        if name not in (moved := getattr(drawn, what)):
+            return True
+        element = Element(**{what: {name: moved[name]}})
+        weights = self.symmetry.act(self.weights[None], element)[0]
+        after = self._outputs(weights, self.symmetry.act_buffers(self.buffers[None], element)[0])
+        return all(
+            bool(((a - b).abs() <= TOLERANCE * (1 + b.abs().max())).all())
+            for a, b in zip(after, self.before, strict=True)
+        )
+
+    def _outputs(self, weights: Tensor, buffers: Tensor) -> list[Tensor]:
+        state = self.symmetry.layout.unflatten(weights)
+        for name, held in self.symmetry.buffer_layout.unflatten(buffers).items():
+            slot = self.symmetry.buffer_layout.by_name[name]
+            if slot.dtype.is_floating_point:
+                state[name] = held
+        usual = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)  # for tensors that the module makes itself
+        try:
+            with torch.no_grad():
+                made = functional_call(self.module, state, self.inputs)
+        finally:
+            torch.set_default_dtype(usual)
+        return [x for x in _leaves(made) if x.is_floating_point()]
+
+    def _stirred(self, flat: Tensor, positive: bool = False) -> Tensor:
+        """Values that are all different, of their own size; variances stay positive."""
+        if positive:
+            return flat.abs() * (0.5 + torch.rand(flat.shape, generator=self.generator).double())
+        size = 0.1 + 0.3 * flat.abs()
+        return flat + size * torch.randn(flat.shape, generator=self.generator).double()
+
+    def _drawn(self, x: Tensor) -> Tensor:
+        if x.is_floating_point():
+            return torch.randn(x.shape, generator=self.generator).double()
+        if x.dtype == torch.bool:
+            return x
+        low, high = int(x.min()), int(x.max())
+        return torch.randint(low, high + 1, x.shape, generator=self.generator, dtype=x.dtype)
+
+
+def _leaves(made: Any) -> list[Tensor]:
+    if isinstance(made, Tensor):
+        return [made]
+    items = made.values() if isinstance(made, Mapping) else made
+    return [x for item in items if item is not None for x in _leaves(item)]
+
+
+def without(
+    groups: Mapping[str, Group], parts: tuple[Part, ...], failed: Mapping[str, str]
+) -> tuple[dict[str, Group], tuple[Part, ...]]:
+    """The same with what failed anchored, or not scaled."""
+    kept = dict(groups)
+    for name, what in failed.items():
+        kept[name] = replace(kept[name], scaling="none")
+        if what == "perm":
+            kept[name] = replace(kept[name], kind="anchored")
+    bare = [
+        replace(p, power=power, norm=p.norm and any(v > 0 for v in power.values()))
+        for p in parts
+        for power in [{g: v for g, v in p.power.items() if kept[g].scaling != "none"}]
+    ]
+    return kept, tuple(bare)
