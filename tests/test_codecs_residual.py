@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from codec_support import EXACT, MODES, NETWORK, P, fitted, low_rank, normal
+from plugin_support import tiny, wflow, write_spec
 
+import wflow_core
 from wflow_core.testing.world import seeded
 from wflow_plugins.codecs.slices import of_parts
 
@@ -49,3 +53,17 @@ def test_samples_leave_out_as_much_of_each_part_as_the_zoo() -> None:
 def test_without_residual_nothing_is_drawn() -> None:
     codec, z = fitted(low_rank(9, 3, 0.1), 3), normal(2, 3)
     torch.testing.assert_close(codec.sample(z, seeded()), codec.decode(z), **EXACT)
+
+
+def test_networks_of_a_run_have_what_components_leave_out(tmp_path: Path) -> None:
+    text = tiny(
+        codec="{type: pca, components: 2, residual: true}", velocity="{type: mlp, width: 8}",
+        prior="{type: gaussian}", coupling="independent", hooks="[]",
+    )  # fmt: skip
+    result = wflow("run", write_spec(tmp_path, text), "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    flow = wflow_core.load(tmp_path / "out")
+    codec, samples = flow.assembly.codec, flow.samples.weights
+    assert codec
+    left = samples - codec.decode(codec.encode(samples))
+    assert left.norm(dim=1).min() > 1e-2

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from idx_files import write_images
 from record_files import write_records
+from torch import nn
 
 from wflow_core import registry
 from wflow_core.export import write_networks
@@ -31,6 +32,7 @@ OPTIONS = {
     ("architecture", "bert"): {"width": 8, "heads": 2, "intermediate": 6, "positions": 7},
     ("architecture", "resnet18"): {"width": 2},
     ("architecture", "resnet20"): {"width": 2, "depth": 8},
+    ("architecture", "traced"): {"module": nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 3))},
     ("architecture", "vit"): {"width": 8, "heads": 2, "depth": 2},
 }
 

@@ -215,6 +215,44 @@ class Torch(nn.Module):
         return self.head(self.layer(self.embed(x)).mean(1))
 
 
+class Rotated(nn.Module):
+    """Attention whose queries and keys are rotated by position, or normalised in each head."""
+
+    def __init__(self, normed: bool = False) -> None:
+        super().__init__()
+        self.embed, self.qkv = nn.Linear(4, 12), nn.Linear(12, 36)
+        self.out, self.head = nn.Linear(12, 12), nn.Linear(12, 2)
+        self.norm = nn.LayerNorm(4) if normed else None
+        angle = torch.arange(5)[:, None] * torch.tensor([1.0, 0.3, 1.0, 0.3])
+        self.register_buffer("turn", torch.stack([angle.cos(), angle.sin()]), persistent=False)
+
+    def turned(self, x: Tensor) -> Tensor:
+        a, b = x.chunk(2, -1)
+        return x * self.turn[0] + torch.cat([-b, a], -1) * self.turn[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        q, k, v = (y.unflatten(-1, (3, 4)).transpose(1, 2) for y in self.qkv(x).chunk(3, -1))
+        change = self.turned if self.norm is None else self.norm
+        y = F.scaled_dot_product_attention(change(q), change(k), v, is_causal=True)
+        return self.head(F.rms_norm(x + self.out(y.transpose(1, 2).flatten(2)), (12,)))
+
+
+class Branches(nn.Module):
+    """A small U-net: a way down, a way up, and what the way down had beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(4, 6, 3, 2, 1)
+        self.up, self.c = nn.ConvTranspose2d(6, 5, 2, 2), nn.Conv2d(9, 3, 3, padding=1)
+        self.out = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 2, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.a(x).relu()
+        up = self.up(self.b(a).relu()).relu()
+        return self.out(self.c(torch.cat([a, up], 1)).relu())
+
+
 def mlp(activation: type[nn.Module]) -> nn.Module:
     return nn.Sequential(
         nn.Linear(5, 7), activation(), nn.Linear(7, 6), activation(), nn.Linear(6, 3)
@@ -285,5 +323,25 @@ CASES = [
         tokens=7,
     ),
     Case("group norm", group_norm, (2, 2, 4, 4), [(3, "none"), (2, "none", 3)]),
+    Case(
+        "rotary attention",
+        Rotated,
+        (2, 5, 4),
+        [(12, "none"), (3, "none"), (4, "nonzero", 3)],
+        noted="scaling at qkv.heads",
+    ),
+    Case(
+        "heads that share a norm",
+        lambda: Rotated(normed=True),
+        (2, 5, 4),
+        [(12, "none")],
+        noted="program at qkv: what it does cannot be said",
+    ),
+    Case(
+        "u-net",
+        Branches,
+        (2, 2, 4, 4),
+        [(4, "positive"), (6, "positive"), (5, "positive"), (3, "none")],
+    ),
     Case("decoder", decoder, (2, 4), [(3, "positive"), (5, "positive")]),
 ]

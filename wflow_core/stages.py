@@ -187,8 +187,10 @@ def draw_networks(
             "sampling diverged: weights are not finite; lower guidance.strength or solver.noise, "
             "or take more solver.steps"
         )
-    decode = a.codec.decode if a.codec else torch.nn.Identity()
-    return WeightSet.of(a.architecture.module, decode(ends), initial=decode(starts))
+    if a.codec is None:
+        return WeightSet.of(a.architecture.module, ends, initial=starts)
+    weights = a.codec.sample(ends, generator)
+    return WeightSet.of(a.architecture.module, weights, initial=a.codec.decode(starts))
 
 
 def points_of(zoo: WeightSet, codec: Codec | None) -> Points:

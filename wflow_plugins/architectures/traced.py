@@ -74,7 +74,9 @@ class Traced(Architecture):
     @cached_property
     def found(self) -> Found:
         """Groups, parts, notes on what stayed anchored, and coverage."""
-        return find(self.module, self.signature.draw(2, torch.Generator().manual_seed(0)))
+        x = self.signature.draw(2, torch.Generator().manual_seed(0))
+        known = [p.dtype for p in self.module.parameters() if p.is_floating_point()]
+        return find(self.module, x.to(known[0]) if known and x.is_floating_point() else x)
 
     def symmetry(self) -> Symmetry:
         return self.found.symmetry(self.module)

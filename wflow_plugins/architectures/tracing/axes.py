@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
@@ -32,7 +31,7 @@ def plan(of: Grouping, atoms: Ints) -> Plan | None:
     """An axis that ranges over ``atoms``; None where no view says it."""
     group, index, parent = of.group[atoms], of.index[atoms], of.parent[atoms]
     if not (nested := (parent != NONE) & (group != NONE)).any():
-        return _flat(of, atoms, _free(of, group), index)
+        return _flat(of, atoms, only_free(of, group), index)
     if not nested.all():
         return None
     heads = len(np.unique(parent))
@@ -80,15 +79,6 @@ def runs(group: Ints, index: Ints) -> Runs:
     return [(int(group[p[0]]), int(places[p[0]]), int(places[p[-1]]) + 1) for p in pieces]
 
 
-def stretches(of: Grouping, atoms: Ints) -> list[tuple[int, int]]:
-    """First and last place of stretches of units that the program treats alike."""
-    group = _free(of, of.group[atoms])
-    kind = np.where(group == NONE, np.uint64(0), of.kind[atoms])
-    ends = np.flatnonzero((np.diff(kind) != 0) | (np.diff(group) != 0)) + 1
-    edges = [0, *ends.tolist(), len(atoms)]
-    return list(pairwise(edges))
-
-
 def named(of: Grouping, laid: Runs | None, fixed: str) -> Axis:
     """Runs as segments; anchored units belong to the group ``fixed``."""
     if laid is None:
@@ -96,7 +86,7 @@ def named(of: Grouping, laid: Runs | None, fixed: str) -> Axis:
     return tuple((fixed if g == NONE else of.names[g], a, b) for g, a, b in laid)
 
 
-def _free(of: Grouping, group: Ints) -> Ints:
+def only_free(of: Grouping, group: Ints) -> Ints:
     """Group numbers, NONE for groups that are anchored."""
     free = np.array([*of.free, False])
     return np.where(free[group], group, NONE)

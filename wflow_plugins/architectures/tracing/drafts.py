@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from wflow_core.groups import Axis, Group, Part
-from wflow_plugins.architectures.tracing.axes import Plan, named, plan, runs, stretches
+from wflow_plugins.architectures.tracing.axes import Plan, named, plan, runs
+from wflow_plugins.architectures.tracing.cuts import cuts
 from wflow_plugins.architectures.tracing.grouping import NONE, Grouping
 from wflow_plugins.architectures.tracing.tracer import Tracer
 from wflow_plugins.architectures.tracing.units import Ints
@@ -59,8 +60,7 @@ class Drafter:
             return
         first = by_axis.get(0)
         whole = [(0, shape[0])]
-        cuts = whole if first is None else self._cuts(first.atoms)
-        for start, stop in cuts:
+        for start, stop in whole if first is None else cuts(self.of, first.atoms):
             rows = None if (start, stop) == whole[0] else (start, stop)
             sizes: list[int] = []
             axes: list[Axis] = []
@@ -69,7 +69,7 @@ class Drafter:
                 if axis == 0 and factor is not None:
                     factor = Factor((0,), factor.atoms[start:stop], factor.tags[start:stop])
                     size = stop - start
-                made = self._axis(value, axis, size, factor, axes, sizes)
+                made = self._axis(value, axis, size, factor, sizes)
                 sizes += made[0]
                 axes += made[1]
             self._two_ends(axes, value)
@@ -78,37 +78,12 @@ class Drafter:
             flat = np.concatenate([np.zeros(0, np.int64), *(a.ravel() for a in atoms)])
             yield Draft(Part(name, tuple(axes), rows, view, buffer=buffer), flat)
 
-    def _cuts(self, atoms: Ints) -> list[tuple[int, int]]:
-        """Stretches of rows that are parts of their own, as those of fused queries and keys are."""
-        whole = [(0, len(atoms))]
-        cuts = stretches(self.of, atoms)
-        units = [self._units(atoms[start:stop]) for start, stop in cuts]
-        shared = len(set().union(*units)) < sum(len(u) for u in units)
-        said = plan(self.of, atoms) is not None
-        return cuts if (shared or not said) and all(map(self._complete, units)) else whole
-
-    def _units(self, atoms: Ints) -> set[tuple[int, int, int]]:
-        """Group, parent and number of all units that have a group."""
-        known = atoms[self.of.group[atoms] != NONE]
-        columns = (self.of.group[known], self.of.parent[known], self.of.index[known])
-        return set(zip(*(c.tolist() for c in columns), strict=True))
-
-    def _complete(self, units: set[tuple[int, int, int]]) -> bool:
-        """Whether groups are there with all of their units."""
-        for number in {g for g, _, _ in units}:
-            group = self.of.groups[self.of.names[number]]
-            heads = self.of.groups[group.per].size if group.per else 1
-            if sum(g == number for g, _, _ in units) != group.size * heads:
-                return False
-        return True
-
     def _axis(
         self,
         value: Value,
         axis: int,
         size: int,
         factor: Factor | None,
-        before: list[Axis],
         sizes: list[int],
     ) -> tuple[tuple[int, ...], list[Axis]]:
         if factor is None:

@@ -96,7 +96,10 @@ def _anchor_the_rest(t: Tracer, slot: Hashes) -> None:
     )
     t.operation = "program"
     twice = pairs[0][count > 1].astype(np.int64)
-    t.anchor(twice, "what it does cannot be said by one permutation of its units")
+    lost = set(twice.tolist())
+    inside = [c for c, a in units.nest.items() if int(units.root[a]) in lost]
+    why = "what it does cannot be said by one permutation of its units"
+    t.anchor(np.array([*lost, *inside], np.int64), why)
     alive = np.zeros(len(units.root), np.bool_)
     np.logical_or.at(alive, units.root, living(t))
     units.anchor(np.flatnonzero(~alive & (units.root == np.arange(len(alive)))).tolist())

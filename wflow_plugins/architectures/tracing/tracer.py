@@ -133,6 +133,19 @@ class Tracer:
         if self.units.anchor(known.tolist()) and why and layers:
             self.note(", ".join(layers), why)
 
+    def stop(self, atoms: Ints) -> None:
+        """Anchor units at an operation that nothing is known of."""
+        roots = {int(r) for r in np.unique(self.units.root[atoms[atoms > 0]])}
+        fresh = roots - self.units.anchored
+        layers = self.layers(fresh) or self.owners(fresh)
+        if self.units.anchor(fresh) and layers:
+            self.note(", ".join(layers), "there is no rule for this operation")
+
+    def owners(self, roots: Iterable[int]) -> list[str]:
+        """Parameters that have an axis of units."""
+        places = {self.origin(a)[0] for r in roots for a in self.units.members[r]}
+        return sorted(places - {""})
+
     def note_clashes(self) -> None:
         """Note the units that an operation joined in no one order, and that are anchored now."""
         layers = self.layers(self.units.clashes)

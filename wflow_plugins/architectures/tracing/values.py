@@ -77,12 +77,13 @@ def simplified(factor: Factor) -> Factor | None:
 
 
 def _constant_axes_dropped(factor: Factor) -> Factor:
-    axes, atoms, tags = list(factor.axes), factor.atoms, factor.tags
+    axes = list(factor.axes)
+    atoms, tags = factor.labels
     for at in reversed(range(len(axes))):
         first = [x.take([0], at) for x in (atoms, tags)]
         if (atoms == first[0]).all() and (tags == first[1]).all() and (first[0] != FIXED).any():
             del axes[at]
-            atoms, tags = (x.take(0, at) for x in (atoms, tags))
+            atoms, tags = np.take(atoms, 0, at), np.take(tags, 0, at)
     return Factor(tuple(axes), atoms, tags)
 
 

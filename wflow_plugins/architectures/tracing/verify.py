@@ -50,30 +50,38 @@ class _World:
         layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
         self.symmetry = Symmetry(groups, parts, *layouts)
         self.inputs = tuple(self._drawn(x) for x in inputs)
-        own = dict(self.module.named_parameters()), dict(self.module.named_buffers())
-        self.weights = self._stirred(layouts[0].flatten(own[0]).detach().double())
-        self.buffers = self._stirred(layouts[1].flatten(own[1]).double(), positive=True)
-        self.before = self._outputs(self.weights, self.buffers)
+        named, buffers = layouts[0].by_name, layouts[1].by_name
+        held = dict(self.module.state_dict())
+        self.state = {n: self._stirred(held[n]) for n in named}
+        self.state |= {
+            n: self._stirred(held[n], positive=True) for n in buffers if held[n].is_floating_point()
+        }
+        self.before = self._outputs(self.state)
 
     def keeps(self, name: str, what: str, seed: int) -> bool:
         """Whether random permutations or scales of a group change nothing."""
         drawn = self.symmetry.random(1, self.generator.manual_seed(seed + 1), torch.float64)
         if name not in (moved := getattr(drawn, what)):
             return True
-        element = Element(**{what: {name: moved[name]}})
-        weights = self.symmetry.act(self.weights[None], element)[0]
-        after = self._outputs(weights, self.symmetry.act_buffers(self.buffers[None], element)[0])
+        after = self._outputs(self._moved(name, Element(**{what: {name: moved[name]}})))
         return all(
             bool(((a - b).abs() <= TOLERANCE * (1 + b.abs().max())).all())
             for a, b in zip(after, self.before, strict=True)
         )
 
-    def _outputs(self, weights: Tensor, buffers: Tensor) -> list[Tensor]:
-        state = self.symmetry.layout.unflatten(weights)
-        for name, held in self.symmetry.buffer_layout.unflatten(buffers).items():
-            slot = self.symmetry.buffer_layout.by_name[name]
-            if slot.dtype.is_floating_point:
-                state[name] = held
+    def _moved(self, name: str, element: Element) -> dict[str, Tensor]:
+        """The tensors that a group lies on moved, the others as they are."""
+        state = dict(self.state)
+        for part in self.symmetry.parts:
+            if any(name == group for axis in part.axes for group, _, _ in axis or ()):
+                tensor, (start, stop) = state[part.part.tensor], part.rows
+                moved = part.act(part.read(tensor[None]), element)[0]
+                rows = tensor.clone().reshape(tensor.shape[0] if tensor.ndim else 1, -1)
+                rows[start:stop] = moved.reshape(stop - start, -1)
+                state[part.part.tensor] = rows.reshape(tensor.shape)
+        return state
+
+    def _outputs(self, state: dict[str, Tensor]) -> list[Tensor]:
         usual = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64)  # for tensors that the module makes itself
         try:
@@ -83,12 +91,13 @@ class _World:
             torch.set_default_dtype(usual)
         return [x for x in _leaves(made) if x.is_floating_point()]
 
-    def _stirred(self, flat: Tensor, positive: bool = False) -> Tensor:
+    def _stirred(self, held: Tensor, positive: bool = False) -> Tensor:
         """Values that are all different, of their own size; variances stay positive."""
         if positive:
-            return flat.abs() * (0.5 + torch.rand(flat.shape, generator=self.generator).double())
-        size = 0.1 + 0.3 * flat.abs()
-        return flat + size * torch.randn(flat.shape, generator=self.generator).double()
+            factor = 0.5 + torch.rand(held.shape, generator=self.generator).double()
+            return (0.1 + held.abs()) * factor
+        size = 0.1 + 0.3 * held.abs()
+        return held + size * torch.randn(held.shape, generator=self.generator).double()
 
     def _drawn(self, x: Tensor) -> Tensor:
         if x.is_floating_point():

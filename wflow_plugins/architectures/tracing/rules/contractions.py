@@ -130,7 +130,7 @@ def unknown(t: Tracer, *values: Any) -> Value:
     for value in values:
         if isinstance(value, Value):
             for factor in value.factors:
-                t.anchor(factor.atoms, "there is no rule for this operation")
+                t.stop(factor.atoms)
     return t.value(t.shape)
 
 

@@ -81,6 +81,13 @@ def _native_group_norm(t: Tracer, x: Value, *args: Any) -> list[Value]:
     return _first_of(t, group_norm(t, x, groups, weight, bias))
 
 
+@rule("_weight_norm", "_weight_norm_interface")
+def _weight_norm(t: Tracer, direction: Value, size: Value, dim: int = 0) -> Any:
+    others = [a for a in range(len(direction.shape)) if a != dim]
+    made = together(t, [normalized(t, direction, others), size], "product")
+    return [made, t.value(t.shape[1])] if isinstance(t.shape, list) else made
+
+
 def affine(t: Tracer, x: Value, weight: Value | None, bias: Value | None) -> Value:
     """Weight and bias of a normalisation."""
     if weight is not None:
