@@ -231,13 +231,14 @@ def test_names_of_values() -> None:
 @pytest.mark.parametrize("path", THESIS, ids=lambda p: p.name)
 def test_the_grids_of_the_thesis_are_right(path: Path) -> None:
     file, rows = load_rows(path)
-    assert all(row.published for row in rows)
+    assert any(row.published for row in rows) == path.name.startswith("table")
     assert len(file.grid.columns) > 1
 
 
 def test_table_7_1_has_its_nine_rows_on_one_zoo() -> None:
     _, rows = load_rows(ROOT / "examples/thesis/table_7_1.yaml")
-    found = [row.runs[0].resolved for row in rows]
+    assert all(row.published for row in rows[:9])
+    found = [row.runs[0].resolved for row in rows[:9]]
     flows = ["euclidean", "normalized", "relu_sphere"]
     assert [spec["manifold"]["type"] for spec in found] == [f for f in flows for _ in range(3)]
     assert [spec["coupling"]["type"] for spec in found] == ["independent", "independent", "ot"] * 3
@@ -247,6 +248,10 @@ def test_table_7_1_has_its_nine_rows_on_one_zoo() -> None:
         assert ("relu_sphere" in named) == (i >= 3)
         same = ("task", "architecture", "zoo", "prior", "velocity", "train", "seed")
         assert all(spec[name] == found[0][name] for name in same)
+    for row in rows[9:]:  # as far as the thesis's own network gets
+        spec = row.runs[0].resolved
+        assert spec["velocity"]["type"] == "relational_transformer"
+        assert all(spec[name] == found[0][name] for name in ("task", "zoo", "prior", "seed"))
 
 
 @pytest.mark.parametrize("model", [Grid, Row, Column])
