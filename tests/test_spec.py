@@ -57,7 +57,8 @@ WRONG = {
     ),
     "unknown option, nested": (
         tiny(zoo="{type: train, optimizer: {rl: 1}}"),
-        "5:32: unknown option zoo.optimizer.rl; options: type, lr, weight_decay, momentum, schedule",
+        "5:32: unknown option zoo.optimizer.rl; "
+        "options: type, lr, weight_decay, momentum, schedule",
     ),
     "unknown name": (
         tiny(zoo="{type: trian}"),

@@ -15,7 +15,8 @@ from wflow_core.sweep.grid import Column, Grid, Row
 from wflow_core.sweep.rows import SweepRow, choose, load_rows, slugs, value_name
 
 ROOT = Path(__file__).parents[1]
-THESIS = sorted((ROOT / "examples/thesis").glob("table_*.yaml"))
+SPECS = ("mnist.yaml",)  # what grids vary
+THESIS = sorted(p for p in (ROOT / "examples/thesis").glob("*.yaml") if p.name not in SPECS)
 GOOD = "name: t\nspec: spec.yaml\nrows:\n  - {name: a}\n  - {name: b, set: {train.lr: 0.1}}\n"
 
 
