@@ -34,11 +34,7 @@ SLICE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No data but what a test makes."""
-    monkeypatch.delenv("WFLOW_DATA", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("no_data_elsewhere")
 
 
 @pytest.fixture

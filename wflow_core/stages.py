@@ -18,8 +18,9 @@ from wflow_core.assembly import Assembly
 from wflow_core.density import FlowDensity, trained_velocity
 from wflow_core.errors import DataError
 from wflow_core.evaluation import evaluate as evaluate_networks
+from wflow_core.interfaces.canonicalizer import canonical
 from wflow_core.interfaces.codec import Codec
-from wflow_core.interfaces.component import Report, silent
+from wflow_core.interfaces.component import Report
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.sampling import draw_points
 from wflow_core.space import Points, refuse_off_manifold
@@ -81,7 +82,7 @@ def collect(work: Work) -> Content:
 
 def canonicalize(work: Work) -> Content:
     """The zoo, through every canonicalizer in the order of the spec."""
-    return weight_set_content(canonical(work.zoo(), work.assembly, work.report))
+    return weight_set_content(canonical(work.assembly.canonicalizers, work.zoo(), work.report))
 
 
 def encode(work: Work) -> Content:
@@ -134,21 +135,12 @@ def evaluate(work: Work) -> Content:
     samples, *before = (weight_set(i, work.device) for i in inputs)
     zoo, collected = work.zoo(), before[0] if before else None
     if a is not work.assembly and a.canonicalizers:
-        zoo, collected = canonical(zoo, a), zoo
+        zoo, collected = canonical(a.canonicalizers, zoo), zoo
     found = evaluate_networks(
         a.metrics, a.architecture, a.zoo, zoo, samples, work.generator, work.report, collected,
         density, a.canonicalizers,
     )  # fmt: skip
     return found.values, {"metrics": found.numbers}
-
-
-def canonical(zoo: WeightSet, assembly: Assembly, report: Report = silent) -> WeightSet:
-    """A zoo through every canonicalizer, which is fitted to it."""
-    for done, canonicalizer in enumerate(assembly.canonicalizers, start=1):
-        canonicalizer.fit(zoo)
-        zoo = canonicalizer.transform(zoo)
-        report(done, len(assembly.canonicalizers))
-    return zoo
 
 
 def _refuse_broken(zoo: WeightSet) -> None:

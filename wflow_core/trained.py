@@ -23,6 +23,7 @@ from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.evaluation import Evaluation
 from wflow_core.evaluation import evaluate as evaluate_networks
 from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.canonicalizer import canonical
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.metric import Metric
 from wflow_core.likelihood import LogProb
@@ -30,7 +31,7 @@ from wflow_core.named_metrics import metrics_of
 from wflow_core.run_folder import finished, run_spec
 from wflow_core.seeds import stage_generator
 from wflow_core.spec import load_spec
-from wflow_core.stages import canonical, draw_networks, flow_density
+from wflow_core.stages import draw_networks, flow_density
 from wflow_core.store import Store
 from wflow_core.transfer import one_of
 from wflow_core.weights import WeightSet
@@ -81,7 +82,7 @@ class TrainedFlow:
         if a is self.assembly:
             return self.zoo, self.collected if a.canonicalizers else None
         trained = self._networks("reference", "reference")
-        return (canonical(trained, a), trained) if a.canonicalizers else (trained, None)
+        return canonical(a.canonicalizers, trained), trained if a.canonicalizers else None
 
     def _networks(self, stage: str, name: str) -> WeightSet:
         return weight_set(finished(self.store, stage, name), self.device)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.component import Component
+from wflow_core.interfaces.component import Component, Report, silent
 from wflow_core.interfaces.task import Task
 from wflow_core.proof import prove
 from wflow_core.symmetry import Element
@@ -85,6 +85,17 @@ class Canonicalizer(Component):
         """Weights and buffers of each network moved by its element."""
         buffers = self.architecture.bound_symmetry.act_buffers(networks.buffers, element)
         return replace(networks, weights=self.act(networks.weights, element), buffers=buffers)
+
+
+def canonical(
+    canonicalizers: Sequence[Canonicalizer], zoo: WeightSet, report: Report = silent
+) -> WeightSet:
+    """A zoo through every canonicalizer in their order, each fitted to what it is given."""
+    for done, canonicalizer in enumerate(canonicalizers, start=1):
+        canonicalizer.fit(zoo)
+        zoo = canonicalizer.transform(zoo)
+        report(done, len(canonicalizers))
+    return zoo
 
 
 def representative(canonicalizers: Sequence[Canonicalizer]) -> Callable[[Tensor], Tensor]:

@@ -12,13 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from wflow_core.groups import Group, Segment
+from wflow_core.interfaces.architecture import Architecture
 from wflow_core.symmetry import Symmetry
 from wflow_core.weights import WeightLayout
-from wflow_plugins.architectures.layers import normalized, weighted
+from wflow_plugins.architectures.layers import draw, normalized, weighted
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,21 @@ class ResidualNetwork(nn.Module):
             x = self.get_submodule(stage)(x)
         outputs: Tensor = self.get_submodule(self.head)(x.mean((2, 3)))
         return outputs
+
+
+class Residual(Architecture):
+    """An architecture that is its plan, which a constructor sets."""
+
+    plan: Plan
+
+    def build(self) -> nn.Module:
+        return ResidualNetwork(self.plan)
+
+    def symmetry(self) -> Symmetry:
+        return residual_symmetry(self.plan, self.module)
+
+    def initialize(self, n: int, generator: torch.Generator) -> Tensor:
+        return draw(self.module, n, generator, he=True)
 
 
 def residual_symmetry(plan: Plan, module: nn.Module) -> Symmetry:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
-from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature
-from wflow_core.symmetry import Symmetry
-from wflow_plugins.architectures.layers import draw, image_shape
-from wflow_plugins.architectures.residual import Plan, ResidualNetwork, residual_symmetry
+from wflow_plugins.architectures.layers import image_shape
+from wflow_plugins.architectures.residual import Plan, Residual
 
 STAGES, BLOCKS = 4, 2
 
 
-class Resnet18(Architecture):
+class Resnet18(Residual):
     """Four stages of two basic blocks, with the names and the layout of torchvision.
 
     Groups ``input``, ``stream1`` to ``stream4``, ``layer1.0 ..`` (units within a block),
@@ -45,12 +41,3 @@ class Resnet18(Architecture):
             shortcut="downsample",
             head="fc",
         )
-
-    def build(self) -> nn.Module:
-        return ResidualNetwork(self.plan)
-
-    def symmetry(self) -> Symmetry:
-        return residual_symmetry(self.plan, self.module)
-
-    def initialize(self, n: int, generator: torch.Generator) -> Tensor:
-        return draw(self.module, n, generator, he=True)

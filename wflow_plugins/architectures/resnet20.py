@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch
 from pydantic import Field, field_validator
-from torch import Tensor, nn
 
-from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature
-from wflow_core.symmetry import Symmetry
-from wflow_plugins.architectures.layers import draw, image_shape
-from wflow_plugins.architectures.residual import Plan, ResidualNetwork, residual_symmetry
+from wflow_plugins.architectures.layers import image_shape
+from wflow_plugins.architectures.residual import Plan, Residual
 
 STAGES = 3
 
 
-class Resnet20(Architecture):
+class Resnet20(Residual):
     """Three stages of basic blocks, with names as in the CIFAR-10 checkpoints of akamaster.
 
     Groups ``input``, ``stream1`` to ``stream3``, ``layer1.0 ..`` (units within a block),
@@ -53,12 +49,3 @@ class Resnet20(Architecture):
             shortcut="shortcut",
             head="linear",
         )
-
-    def build(self) -> nn.Module:
-        return ResidualNetwork(self.plan)
-
-    def symmetry(self) -> Symmetry:
-        return residual_symmetry(self.plan, self.module)
-
-    def initialize(self, n: int, generator: torch.Generator) -> Tensor:
-        return draw(self.module, n, generator, he=True)
