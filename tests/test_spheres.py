@@ -162,18 +162,19 @@ def test_normalized_flows_move_in_flat_space_and_end_on_the_spheres() -> None:
     t = torch.full((6,), 0.5, dtype=torch.float64)
     middle, _ = flow.path(x0, x1, t)
     torch.testing.assert_close(middle, (x0 + x1) / 2)
-    # What leads to x1 from anywhere has no loss, whatever its length.
-    right = flow.loss(lambda x, t: 2 * (x1 - x), x0, x1, t)
-    assert right.max() < 1e-20
+    # What leads to x1 has no loss; what leads through it and on has.
+    assert flow.loss(lambda x, t: 2 * (x1 - x), x0, x1, t).max() < 1e-20
+    beyond = flow.loss(lambda x, t: 2 * (1.5 * x1 - x), x0, x1, t)
+    torch.testing.assert_close(beyond, (0.5 * x1).square().mean(1))
     ends = integrate(flow, lambda x, t: torch.ones_like(x), Euler(steps=3), x0)
     torch.testing.assert_close(m.ends.projx(ends), ends)
     torch.testing.assert_close(ends, m.ends.projx(x0 + 1))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 16])
-def test_normalized_fields_lead_to_where_predictions_land(steps: int) -> None:
+def test_fields_lead_to_where_projected_predictions_land(steps: int) -> None:
     """Losses compare landed ends alone, so a network may say anything across the spheres."""
-    m = Normalized(SYMMETRY.layout.size, SYMMETRY)
+    m = Normalized(SYMMETRY.layout.size, SYMMETRY, project="predictions")
     flow = Flow(m, FlowOptions(predict="target"))
     g = torch.Generator().manual_seed(0)
     x0, x1 = torch.randn(2, 5, m.dim, generator=g, dtype=torch.float64)

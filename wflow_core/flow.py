@@ -87,7 +87,7 @@ class Flow:
         further = behavior(self._end(x, ahead), x1, generator) if behavior else 0.0
         if self.options.predict == "target":
             found, wanted = ahead, self.manifold.logmap(x, x1)
-            if self.manifold.lands:
+            if self.manifold.lands_predictions:
                 found = self.manifold.logmap(x, self._end(x, found))
         error = found - wanted
         if weight is not None:
@@ -97,10 +97,10 @@ class Flow:
     def field(self, model: Model, **condition: Tensor) -> VectorField:
         """The field ``v(t, x)`` that a solver integrates; t is a scalar tensor.
 
-        Where predicted ends are landed, it leads to where they land: across the landing the
+        Where the loss lands predicted ends, it leads to where they land: across the landing the
         network's output was never compared with anything.
         """
-        lands = self.options.predict == "target" and self.manifold.lands
+        lands = self.options.predict == "target" and self.manifold.lands_predictions
 
         def field(t: Tensor, x: Tensor) -> Tensor:
             v = self.manifold.proju(x, model(x, t.expand(len(x)), **condition))

@@ -23,12 +23,14 @@ class Manifold(Component):
 
     Attributes:
         lands: flows end elsewhere than they move: zoo points lie where ``land`` leads.
+        lands_predictions: so does every predicted end, in the loss as on the way.
         isometric: ``inner`` is that of R^D. Then the volume, under which densities are, is the
             surface measure that R^D gives (in flat space Lebesgue's), and the divergence of a
             field is the trace of its tangential Jacobian. Others have no log-density of a flow.
     """
 
     lands: bool = False
+    lands_predictions: bool = False
     isometric: bool = False
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -16,7 +16,9 @@ from wflow_plugins.manifolds.relu_sphere import ReluSphere
 class Normalized(Euclidean):
     """Paths and field are those of flat space; where a flow ends is projected to `relu_sphere`.
 
-    Between the ends points cut through the spheres, so the field need not be tangential.
+    Between the ends points cut through the spheres, so the field need not be tangential. What the
+    flow predicts on the way is a mean of ends, which lies within the spheres: to project it, too, as
+    "Geometric Flow Models over Neural Network Weights" does, overstates it and loses variance.
     """
 
     class Config(Options):
@@ -25,13 +27,17 @@ class Normalized(Euclidean):
             gt=0,
             description="norm of the last layer, as the canonicalizer has it; none: flat",
         )
+        project: Literal["end", "predictions"] = Field(
+            "end", description="to the spheres: the end of a flow, or every end that it predicts"
+        )
 
     needs = frozenset({"symmetry", "unit_spheres"})
     lands = True
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):
         super().__init__(dim, symmetry, **options)
-        self.ends = ReluSphere(dim, symmetry, **options)
+        self.ends = ReluSphere(dim, symmetry, last_norm=self.config.last_norm)
+        self.lands_predictions = self.config.project == "predictions"
         self.needs = self.ends.needs
 
     def land(self, x: Tensor) -> Tensor:
