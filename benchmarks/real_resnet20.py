@@ -1,0 +1,164 @@
+"""The real ResNet-20 permuted at random, with noise and without: are its units found again?
+
+    python benchmarks/real_resnet20.py --out benchmarks/results/real_resnet20.json
+
+`WFLOW_DATA` holds `checkpoints/resnet20-12fca82f.th` and a slice of CIFAR-10. The network is moved
+by a random permutation of all its units, then each tensor of weights gets Gaussian noise of
+`--noise` of its own standard deviation; weight matching to the network as it was must undo the
+permutation. `distance` is to that network, after matching and with the permutation undone exactly:
+where the first is not larger, matching lost nothing, and the noise alone hides the units.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from math import prod
+from pathlib import Path
+
+import torch
+from runs import machine
+from torch import Tensor
+
+from wflow_core.groups import Element
+from wflow_core.interfaces.task import Split
+from wflow_core.symmetry import Symmetry
+from wflow_core.weights import WeightSet
+from wflow_plugins.architectures.resnet20 import Resnet20
+from wflow_plugins.canonicalizers.weight_matching import WeightMatching
+from wflow_plugins.tasks.cifar10 import Cifar10
+from wflow_plugins.zoos.checkpoints import Checkpoints
+
+CHECKPOINT = "resnet20-12fca82f.th"
+BATCH = 100
+
+
+class Real:
+    """The network, its task, and how well it does."""
+
+    def __init__(self, data: Path, images: int):
+        self.task = Cifar10(
+            data_dir=str(data / "cifar10_subset"),
+            train_files=("data_batch_1_first1000.bin",),
+            test_file="test_batch_first1000.bin",
+            statistics="imagenet",
+            test=images,
+        )
+        self.a = Resnet20(self.task.signature)
+        folder = str(data / "checkpoints")
+        zoo = Checkpoints(self.task, self.a, folder=folder, pattern=CHECKPOINT)
+        self.network = zoo.collect(torch.Generator())
+        self.matching = WeightMatching(self.a, self.task, rounds=0)
+        self.matching.fit(self.network)
+
+    @property
+    def symmetry(self) -> Symmetry:
+        return self.a.bound_symmetry
+
+    @torch.no_grad()
+    def accuracy(self, weights: Tensor, buffers: Tensor) -> float:
+        test: Split = self.task.splits["test"]
+        run, right = self.a.networks, 0
+        for x, y in zip(test.x.split(BATCH), test.y.split(BATCH), strict=True):
+            right += int((run(weights, x, buffers)[0].argmax(-1) == y).sum())
+        return right / len(test)
+
+    def noisy(self, weights: Tensor, noise: float, generator: torch.Generator) -> Tensor:
+        """Each tensor with noise of a fraction of its own standard deviation."""
+        layout = self.network.layout
+        tensors = {
+            name: t + noise * t.std() * torch.randn(t.shape, generator=generator)
+            for name, t in layout.unflatten(weights).items()
+        }
+        return layout.flatten(tensors)
+
+
+def trial(real: Real, noise: float, seed: int, scored: bool) -> dict:
+    """Permuted, made noisy, matched; accuracies take longest."""
+    symmetry, generator = real.symmetry, torch.Generator().manual_seed(seed)
+    perm = Element(symmetry.random(1, generator).perm)
+    before: WeightSet = real.network
+    moved = symmetry.act(before.weights, perm)
+    if noise:
+        moved = real.noisy(moved, noise, generator)
+    buffers = symmetry.act_buffers(before.buffers, perm)
+    start = time.perf_counter()
+    back = real.matching.element(moved)
+    seconds = time.perf_counter() - start
+    units, right = count(symmetry, symmetry.compose(perm, back))
+    w, b = symmetry.act(moved, back), symmetry.act_buffers(buffers, back)
+    undone = symmetry.act(moved, symmetry.inverse(perm))
+    scores = {
+        "accuracy permuted": real.accuracy(moved, buffers),
+        "accuracy matched": real.accuracy(w, b),
+    } if scored else {}  # fmt: skip
+    return {
+        "noise": noise,
+        "seed": seed,
+        "units": units,
+        "matched": right,
+        "percent": 100 * right / units,
+        "the very weights": bool(torch.equal(w, before.weights)),
+        "distance matched": (w - before.weights).norm().item(),
+        "distance undone": (undone - before.weights).norm().item(),
+        "seconds": round(seconds, 2),
+    } | scores
+
+
+def summary(rows: list[dict]) -> dict:
+    """Of the seeds of one noise."""
+    percent = [row["percent"] for row in rows]
+    return {
+        "noise": rows[0]["noise"],
+        "seeds": len(rows),
+        "percent, least": min(percent),
+        "percent, mean": sum(percent) / len(rows),
+        "seeds with 98 percent": sum(p >= 98 for p in percent),
+        "seeds no farther than undone": sum(
+            row["distance matched"] <= row["distance undone"] for row in rows
+        ),
+    }
+
+
+def count(symmetry: Symmetry, element: Element) -> tuple[int, int]:
+    """Free units, and those that an element leaves where they are."""
+    stay = {name: (p == torch.arange(p.shape[-1])).sum().item() for name, p in element.perm.items()}
+    units = {name: prod(symmetry.units(name)) for name in symmetry.free}
+    return sum(units.values()), sum(stay.get(name, n) for name, n in units.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--noise", type=float, default=0.5, help="in standard deviations of tensors"
+    )
+    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--scored", type=int, default=3, help="seeds that accuracy is measured of")
+    parser.add_argument("--images", type=int, default=1000, help="of the slice's test images")
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("WFLOW_DATA", ".")))
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    real = Real(options.data, options.images)
+    own = real.accuracy(real.network.weights, real.network.buffers)
+    print(f"{CHECKPOINT}: accuracy {own} on {options.images} images")
+    rows, summaries = [], []
+    for noise in (0.0, options.noise):
+        own_rows = [trial(real, noise, s, s < options.scored) for s in range(options.seeds)]
+        summaries.append(summary(own_rows))
+        rows += own_rows
+        print(*map(json.dumps, [*own_rows[: options.scored], summaries[-1]]), sep="\n", flush=True)
+    found = {
+        "machine": machine(),
+        "checkpoint": CHECKPOINT,
+        "images": options.images,
+        "accuracy": own,
+        "summary": summaries,
+        "rows": rows,
+    }
+    options.out.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
