@@ -3,7 +3,8 @@
     python benchmarks/gram.py --scratch FOLDER --out benchmarks/results/gram.json
 
 Writes a zoo of 40 weight vectors of 108 M parameters, rank 20 plus noise, as sharded safetensors;
-fits the codec ``pca`` to it, decodes 10 networks to further shards, and encodes these again. Each
+fits the codec ``pca`` to it, decodes 10 networks to further shards, and encodes these again; trains
+a flow on the coordinates of the zoo, samples 10 networks from it and writes them, too. The first
 pass over the zoo starts with its files out of the system's cache, as does reading them once, which
 it is compared with. Wants 35 GB of disk for the whole; ``--size`` makes it smaller.
 """
@@ -28,11 +29,21 @@ from torch import nn
 from wflow_core.column_files import stacked_columns
 from wflow_core.column_writing import write_columns
 from wflow_core.columns import Block
+from wflow_core.flow import Flow
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
+from wflow_core.options import TrainOptions
+from wflow_core.sampling import draw_points
+from wflow_core.space import Points, Space
 from wflow_core.symmetry import Group, Part, Symmetry
+from wflow_core.training import Trainer
 from wflow_core.weights import WeightLayout
 from wflow_plugins.codecs.pca import Pca
+from wflow_plugins.couplings.independent import Independent
+from wflow_plugins.manifolds.euclidean import Euclidean
+from wflow_plugins.priors.gaussian import Gaussian
+from wflow_plugins.solvers.euler import Euler
+from wflow_plugins.velocities.mlp import MlpVelocity
 
 WIDTH, READ = 2**18, 2**22
 
@@ -105,11 +116,37 @@ def measure(o: argparse.Namespace) -> dict:
     found["decode"] = timed(lambda: write_columns(made, o.decoded, o.size, codec.decode_columns(z)))
     again: list[torch.Tensor] = []
     found["encode"] = timed(lambda: again.append(codec.encode_columns(stacked_columns(made))))
+    found |= flow(codec, zoo, o)
     found["gram pass over reading, cold"] = round(
         found["gram pass, cold"]["seconds"] / found["reading once, cold"]["seconds"], 2
     )
     found["largest error of encode(decode(z))"] = (again[0] - z).abs().max().item()
     found["explained variance"] = codec.explained_variance_ratio.sum().item()
+    return found
+
+
+def flow(codec: Pca, zoo: Path, o: argparse.Namespace) -> dict:
+    """A flow of the zoo's coordinates: trained, sampled, its networks written."""
+    generator, place = torch.Generator().manual_seed(2), o.scratch / "sampled"
+    shutil.rmtree(place, ignore_errors=True)
+    space = Space(Euclidean(codec.dim, None))
+    prior = Gaussian(space, codec.architecture)
+    options = TrainOptions(iterations=o.iterations, batch_size=8, evaluate_every=o.iterations)
+    of, velocity = Flow(space.manifold, options), MlpVelocity(space, width=128, layers=2)
+    ends: list[torch.Tensor] = []
+    found = {}
+
+    def train() -> None:
+        x = codec.encode_columns(stacked_columns(zoo))
+        points = Points(x, torch.arange(len(x)))
+        Trainer(of, velocity, Independent(space, prior), points, options, generator).run()
+
+    found["flow: encode and train"] = timed(train)
+    draw = (of, velocity, Euler(steps=32), prior, o.decoded, generator)
+    found["flow: sample"] = timed(lambda: ends.append(draw_points(*draw)[1]))
+    blocks = codec.decode_columns(ends[0])
+    found["flow: decode and write"] = timed(lambda: write_columns(place, o.decoded, o.size, blocks))
+    found["spread of sampled coordinates"] = ends[0].std(0).mean().item()
     return found
 
 
@@ -121,6 +158,7 @@ def main() -> None:
     parser.add_argument("--rank", type=int, default=20)
     parser.add_argument("--noise", type=float, default=0.05)
     parser.add_argument("--decoded", type=int, default=10)
+    parser.add_argument("--iterations", type=int, default=1000, help="of training the flow")
     parser.add_argument("--keep", action="store_true", help="leave the files where they are")
     parser.add_argument("--out", type=Path)
     o = parser.parse_args()
@@ -140,7 +178,7 @@ def main() -> None:
         **measure(o),
     }
     if not o.keep:
-        for name in ("zoo", "decoded"):
+        for name in ("zoo", "decoded", "sampled"):
             shutil.rmtree(o.scratch / name)
     text = json.dumps(results, indent=2) + "\n"
     if o.out:

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 import wflow_core
+from wflow_core.drawing import draw_networks
 from wflow_core.evaluation import measure
 from wflow_core.interfaces.component import silent
 from wflow_core.seeds import stage_generator
-from wflow_core.stages import draw_networks
 
 
 def machine() -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from plugin_support import content, refused, tiny, wflow, without_seconds, write_spec
+from plugin_support import content, log_lines, refused, tiny, wflow, without_seconds, write_spec
 from safetensors.torch import load_file, save_file
 
 import wflow_core
@@ -54,6 +55,19 @@ def test_another_seed_changes_the_nulls_alone(run: Path) -> None:
     assert found["nulls"] != known["nulls"]
     for name in ("zoo", "collected", "samples"):
         assert found[name] == known[name]
+
+
+def test_nulls_of_ones_own_choice(run: Path, tmp_path: Path) -> None:
+    """The others are not made, and nothing before them is made again."""
+    spec = write_spec(tmp_path, tiny(canonicalizers="[weight_matching]", hooks="[log]"))
+    copied = shutil.copytree(run, tmp_path / "run")
+    chosen = wflow("run", spec, "--out", copied, "--set", "nulls=[gaussian]", "--overwrite")
+    assert chosen.exit_code == 0, chosen.output
+    assert list(of_run(copied)["nulls"]) == ["gaussian"]
+    assert of_run(copied)["samples"] == of_run(run)["samples"]
+    ends = [line for line in log_lines(copied) if line["event"] == "stage_end"]
+    assert [line["stage"] for line in ends if not line["reused"]] == ["evaluate"]
+    assert "nulls" in refused(wflow("check", spec, "--set", "nulls=[zoo_nois]"))
 
 
 def test_metrics_of_ones_own_choice(run: Path, tmp_path: Path) -> None:

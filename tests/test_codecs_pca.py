@@ -102,7 +102,7 @@ def test_what_has_no_components() -> None:
                 fitted(w, components)
     with pytest.raises(UnsupportedError, match=f"52 components of networks with {P} weights"):
         Pca(NETWORK, components=P + 1)
-    with pytest.raises(UnsupportedError, match=r"hold 0\.9 of the variance is known once"):
+    with pytest.raises(UnsupportedError, match=r"hold 0\.9 of the variance is known once it"):
         _ = Pca(NETWORK, components=0.9).dim
     with pytest.raises(DataError, match="leave nothing out to measure"):
         fitted(normal(6, P), 5, residual=True)

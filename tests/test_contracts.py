@@ -14,8 +14,10 @@ from wflow_core import registry
 from wflow_core.export import write_networks
 from wflow_core.interfaces.task import Signature
 from wflow_core.testing import CONTRACTS
-from wflow_core.testing.world import small_zoo
+from wflow_core.testing.world import small_network, small_task, small_zoo
 from wflow_plugins.architectures.vit import Vit
+from wflow_plugins.zoos.gaussian import GaussianZoo
+from wflow_plugins.zoos.train import Train
 
 # Small, where the defaults would take long.
 OPTIONS = {
@@ -27,6 +29,7 @@ OPTIONS = {
     ("zoo", "gaussian"): {"networks": 8},
     ("velocity", "neuron_transformer"): {"width": 16, "heads": 2, "layers": 2},
     ("velocity", "mlp"): {"width": 16, "layers": 1},
+    ("velocity", "bottleneck_mlp"): {"width": 16},
     ("velocity", "pna"): {"width": 16, "layers": 2},
     ("velocity", "relational_transformer"): {"width": 16, "heads": 2, "layers": 2},
     ("architecture", "bert"): {"width": 8, "heads": 2, "intermediate": 6, "positions": 7},
@@ -37,12 +40,19 @@ OPTIONS = {
 }
 
 
+def _two_zoos() -> tuple[Any, ...]:
+    task, network = small_task(), small_network()
+    trained = Train(task, network, networks=4, epochs=1)
+    return task, network, {"trained": trained, "drawn": GaussianZoo(task, network, networks=5)}
+
+
 def _attention(_: object) -> Vit:
     return Vit(Signature((2, 4, 4), 2), patch=2, width=6, heads=3, depth=1)
 
 
 # What else the contract is told, where its own small world will not do.
 WORLDS: dict[tuple[str, str], dict[str, Any]] = {
+    ("zoo", "several"): {"context": lambda _: _two_zoos()},
     ("architecture", "bert"): {"signature": Signature((5,), 3, vocabulary=9)},
     ("architecture", "cnn"): {"signature": Signature((2, 8, 8), 3)},
     ("architecture", "resnet18"): {"signature": Signature((2, 8, 8), 3)},

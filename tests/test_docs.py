@@ -45,7 +45,7 @@ def options(model: Any, prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         annotation = field.annotation
         models = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
-        models = [a for a in models if issubclass(a, BaseModel) and a is not Slot]
+        models = [a for a in models if issubclass(a, BaseModel) and not issubclass(a, Slot)]
         nested = [n for m in models for n in options(m, f"{prefix}{name}.")]
         yield from nested or [prefix + name]
 

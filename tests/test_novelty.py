@@ -8,7 +8,8 @@ import torch
 from wflow_core.errors import UnsupportedError
 from wflow_core.evaluation import evaluate, measure
 from wflow_core.novelty import Distances
-from wflow_core.nulls import NullContext, make_nulls
+from wflow_core.nulls import NullContext, NullMakers, make_nulls
+from wflow_core.pieces import join
 from wflow_core.symmetry import Element
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
@@ -61,11 +62,7 @@ def test_one_network_many_times_has_no_spread(zoo: WeightSet) -> None:
 
 def test_ones_own_run_is_left_out(zoo: WeightSet) -> None:
     later = replace(zoo, weights=zoo.weights + 1e-3, step=zoo.step + 1)
-    both = WeightSet(
-        zoo.layout,
-        buffer_layout=zoo.buffer_layout,
-        **{n: torch.cat([t, later.tensors()[n]]) for n, t in zoo.tensors().items()},
-    )
+    both = join([zoo, later])
     alone, doubled = Distances(SYMMETRY, zoo), Distances(SYMMETRY, both)
     assert doubled.zoo_nearest(60).mean() > 0.9 * alone.zoo_nearest(60).mean()
     kept_in = doubled.nearest(zoo.weights[:5])
@@ -75,7 +72,9 @@ def test_ones_own_run_is_left_out(zoo: WeightSet) -> None:
 def test_nulls_are_as_many_as_the_samples_and_what_they_say(source: Train, zoo: WeightSet) -> None:
     samples = source.retrain(16, torch.Generator().manual_seed(9))
     distances = Distances(SYMMETRY, zoo)
-    context = NullContext(MLP, source, zoo, samples, distances, torch.Generator().manual_seed(1))
+    context = NullContext(
+        NullMakers(MLP, source), zoo, samples, distances, torch.Generator().manual_seed(1)
+    )
     nulls = make_nulls(context)
     assert list(nulls) == ["untrained", "zoo_noise", "interpolation", "gaussian", "retrained"]
     assert {len(networks) for networks, _ in nulls.values()} == {16}
@@ -108,9 +107,8 @@ def test_on_spheres_retrained_networks_are_as_new_as_the_zoo(source: Train, zoo:
     canonical = spheres.transform(zoo)
     fresh = spheres.transform(source.retrain(16, torch.Generator().manual_seed(9)))
     g = torch.Generator().manual_seed(1)
-    found = evaluate(
-        [Novelty(TASK, MLP)], MLP, source, canonical, fresh, g, canonicalizers=[spheres]
-    )
+    makers = NullMakers(MLP, source, canonicalizers=[spheres])
+    found = evaluate([Novelty(TASK, MLP)], makers, canonical, fresh, g)
     retrained = found.numbers["nulls"]["retrained"]["novelty"]
     assert retrained["nearest_ratio"] == pytest.approx(1, abs=0.1)
     assert retrained["spread_ratio"] == pytest.approx(1, abs=0.1)

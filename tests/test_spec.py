@@ -53,7 +53,7 @@ WRONG = {
     "unknown option": (
         tiny(architecture="{type: mlp, hiden: [4]}"),
         "4:27: unknown option architecture.hiden (did you mean 'hidden'?); "
-        "options: hidden, activation",
+        "options: hidden, activation, init",
     ),
     "unknown option, nested": (
         tiny(zoo="{type: train, optimizer: {rl: 1}}"),

@@ -130,7 +130,7 @@ def test_the_table_in_markdown(undisturbed: Path) -> None:
     rows = [[c.strip() for c in line.split(" | ")] for line in lines if line.startswith("| ")]
     assert len({len(line) for line in lines if line.startswith("| ")}) == 1
     head, rule, short, long = rows
-    assert head == ["| row", "w", "w, published", "seconds.train", "seeds", "seconds |"]
+    assert head == ["| row", "w", "w, published", "seconds train", "seeds", "seconds |"]
     assert rule[1].endswith("-:")
     assert (short[0], short[2], short[4]) == ("| short", "-", "2")
     assert (long[0], long[2]) == (r"| long \| \*er\*", "0.25 ±1.00")

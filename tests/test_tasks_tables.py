@@ -35,6 +35,15 @@ def test_digits_keep_the_greys_of_pixels_comparable() -> None:
     assert len(load_digits().target_names) == Digits().signature.outputs
 
 
+def test_digits_are_images_where_they_are_asked_to_be() -> None:
+    task = Digits(flat=False)
+    images, rows = task.splits["test"], Digits().splits["test"]
+    assert images.x.shape == (len(rows), 1, 8, 8)
+    assert images.x.shape[1:] == task.signature.inputs
+    assert torch.equal(images.x.flatten(1), rows.x)
+    assert torch.equal(images.y, rows.y)
+
+
 def test_fractions_that_leave_a_class_out_are_refused() -> None:
     said = "task.test 0.01 and task.val 0.2 cannot split 150 rows: 2 cannot hold all 3 classes"
     with pytest.raises(DataError, match=f"^{said}$"):

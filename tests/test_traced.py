@@ -185,7 +185,7 @@ def test_traced_is_an_architecture() -> None:
 
 
 def test_traced_says_what_it_lacks() -> None:
-    with pytest.raises(UnsupportedError, match="a spec names no code"):
+    with pytest.raises(UnsupportedError, match=r"traced needs a module: set architecture.module"):
         Traced(Signature((5,), 3))
     held = nn.Linear(5, 3)
     held.extra = nn.Parameter(torch.zeros(2))

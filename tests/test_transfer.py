@@ -137,7 +137,7 @@ def test_networks_that_were_learned_from_are_beside_the_zoo(flow: TrainedFlow) -
 
 def test_the_report_is_of_the_sampled_architecture(run: Path, tmp_path: Path) -> None:
     page = write_report(run, tmp_path / "r.html", say=lambda _: None).read_text()
-    assert "mlp (hidden [6], activation relu)" in page
+    assert "mlp (hidden [6], activation relu" in page
     assert 'id="steps"' in page
 
 

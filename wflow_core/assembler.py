@@ -15,6 +15,7 @@ from torch import Tensor
 
 from wflow_core.behavior import Behavior
 from wflow_core.building import Builder
+from wflow_core.condition_checks import conditions_of
 from wflow_core.errors import SpecError
 from wflow_core.flow import Flow
 from wflow_core.hooks import Hooks
@@ -26,9 +27,13 @@ from wflow_core.interfaces.prior import Prior
 from wflow_core.interfaces.task import Task
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.interfaces.zoo import ZooSource
+from wflow_core.recalibration import Recalibration
 from wflow_core.seeds import stage_seed
 from wflow_core.space import Space, as_it_is, offered
 from wflow_core.spec_errors import Path, by_place
+
+PROVISIONAL = 2
+"""Coordinates that all is built for and checked with while fitting a codec has not told them."""
 
 
 class Assembler(Builder):
@@ -40,8 +45,9 @@ class Assembler(Builder):
         Raises:
             SpecError: with every problem, each at its place.
         """
-        made = self._networks()
+        self.make("task")
         tasks = self.make_tasks()
+        made = self._networks()
         made |= self._points(**made)
         if self.problems:
             raise SpecError(sorted(self.problems, key=by_place))
@@ -56,7 +62,7 @@ class Assembler(Builder):
         return {
             "task": task,
             "architecture": architecture,
-            "zoo": self.make("zoo", task, architecture),
+            "zoo": self._zoo(("zoo",), task, architecture),
             "canonicalizers": self.make_all("canonicalizers", architecture, task),
             "codec": self.make("codec", architecture) if self.file.spec.codec else None,
         }
@@ -71,10 +77,12 @@ class Assembler(Builder):
     ) -> dict[str, Any]:
         """The space and its prior; and whether all that was named gets what it needs."""
         before = offered([task, architecture, zoo])
-        self.check([("zoo",), *self.paths("canonicalizers"), ("codec",)], before)
+        self.check([*self.zoos(), *self.paths("canonicalizers"), ("codec",)], before)
         space = self._space(architecture, canonicalizers, codec, before)
+        conditions, wrong = self.at("zoo", partial(conditions_of, self.file, zoo))
+        self.problems += wrong
         prior: Prior = self.make("prior", space, architecture)
-        space = replace(space, offers=space.offers | prior.offers)
+        space = replace(space, offers=space.offers | prior.offers, conditions=conditions)
         rest = ["manifold", "prior", "coupling", "velocity", "solver", "guidance"]
         self.check([(name,) for name in rest], space.offers)
         # Metrics are of networks, whose symmetry a codec leaves as it is.
@@ -93,6 +101,7 @@ class Assembler(Builder):
         """What learns, samples and measures."""
         spec, decode = self.file.spec, codec.decode if codec else as_it_is
         guided = (self.task_of(("guidance",)), architecture, decode)
+        recalibration = Recalibration(task, architecture, spec.sample.recalibrate, spec.seed)
         return {
             "coupling": self.make("coupling", space, prior),
             "flow": Flow(space.manifold, spec.train),
@@ -100,8 +109,19 @@ class Assembler(Builder):
             "velocity": self._velocity(space),
             "solver": self.make("solver"),
             "guidance": self.make("guidance", *guided) if spec.guidance else None,
-            "metrics": tuple(self._metric(p, architecture) for p in self.paths("metrics")),
+            "metrics": tuple(self._metric(p, recalibration) for p in self.paths("metrics")),
+            "recalibration": recalibration,
         }
+
+    def _zoo(self, path: Path, task: Task, architecture: Architecture) -> ZooSource:
+        """A source, with those that its options name, each with a task of its own where given."""
+        inner = {
+            str(p[-1]): self._zoo(p, self.task_of(p), architecture)
+            for p in self.zoos()
+            if p[:-1] == (*path, "zoos")
+        }
+        made: ZooSource = self.build(path, task, architecture, *([inner] if inner else []))
+        return made
 
     def _space(
         self,
@@ -111,7 +131,8 @@ class Assembler(Builder):
         offers: frozenset[str],
     ) -> Space:
         symmetry = None if codec else architecture.bound_symmetry
-        dim = codec.dim if codec else architecture.bound_symmetry.layout.size
+        size = architecture.bound_symmetry.layout.size
+        dim = (codec.dim if codec.settled else PROVISIONAL) if codec else size
         manifold = self.make("manifold", dim, symmetry)
         hidden = architecture.offers if codec else frozenset()
         offers = offered([manifold, *canonicalizers]) | (offers - hidden)
@@ -136,9 +157,10 @@ class Assembler(Builder):
         )
         return made
 
-    def _metric(self, path: Path, architecture: Architecture) -> Metric:
+    def _metric(self, path: Path, recalibration: Recalibration) -> Metric:
         """What is measured on another task stands under its name."""
-        metric: Metric = self.build(path, self.task_of(path), architecture)
+        metric: Metric = self.build(path, self.task_of(path), recalibration.architecture)
+        metric.recalibrate = recalibration
         if of := self.found.get((*path, "task")):
             metric.under = of.name
         return metric

@@ -23,9 +23,11 @@ from wflow_core.interfaces.solver import Solver
 from wflow_core.interfaces.task import Task
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.interfaces.zoo import ZooSource
+from wflow_core.nulls import NullMakers
+from wflow_core.recalibration import Recalibration
 from wflow_core.space import Space, reason
 from wflow_core.spec import SAMPLED, Spec, SpecFile
-from wflow_core.spec_errors import dotted
+from wflow_core.spec_errors import Path, dotted
 from wflow_core.transfer import refuse_other, refuse_sizes
 
 
@@ -37,6 +39,7 @@ class Assembly:
         resolved: the spec as plain data with every option written out.
         origins: path of a component in the spec -> the distribution and version it comes from.
         tasks: path in the spec -> the task that a guidance or metric has in place of the run's.
+        recalibration: for networks that nobody trained.
         derived: the same at the architecture that samples are of, where it is another.
     """
 
@@ -59,6 +62,7 @@ class Assembly:
     solver: Solver
     guidance: Guidance | None
     metrics: tuple[Metric, ...]
+    recalibration: Recalibration
     hooks: Hooks
     derived: Assembly | None = None
 
@@ -66,6 +70,13 @@ class Assembly:
     def sampled(self) -> Assembly:
         """What samples are drawn and measured with: the assembly itself, or ``derived``."""
         return self.derived or self
+
+    @property
+    def nulls(self) -> NullMakers:
+        """What the nulls beside samples are made with."""
+        return NullMakers(
+            self.architecture, self.zoo, self.canonicalizers, self.recalibration, self.spec.nulls
+        )
 
 
 def assemble(file: SpecFile) -> Assembly:
@@ -98,12 +109,8 @@ def at(assembly: Assembly, architecture: Architecture) -> Assembly:
             the sizes of free groups.
     """
     refuse_other(assembly, architecture)
-    tasks = {p: of for p in assembly.file.found if (of := assembly.tasks.get(dotted(p)))}
-    given = tasks | {("task",): assembly.task}
     try:
-        parts = Assembler(assembly.file, given | {("architecture",): architecture}).parts(
-            assembly.hooks
-        )
+        parts = _parts(assembly, {("architecture",): architecture})
     except SpecError as error:
         told = "; ".join(error.problems)
         raise UnsupportedError(
@@ -111,6 +118,28 @@ def at(assembly: Assembly, architecture: Architecture) -> Assembly:
         ) from error
     refuse_sizes(assembly.velocity, parts["velocity"])
     return replace(assembly, **parts, derived=None)
+
+
+def settled(assembly: Assembly) -> Assembly:
+    """The same where fitting its codec told how many coordinates there are: what is built for them
+    is built anew.
+
+    Raises:
+        SpecError: it does not fit as many coordinates.
+    """
+    codec = assembly.codec
+    if codec is None or codec.dim == assembly.space.dim:
+        return assembly
+    stays: dict[Path, Any] = {("architecture",): assembly.architecture}
+    stays |= {("zoo",): assembly.zoo, ("codec",): codec}
+    return replace(assembly, **_parts(assembly, stays))
+
+
+def _parts(assembly: Assembly, given: dict[Path, Any]) -> dict[str, Any]:
+    """All components anew, but for hooks, tasks and what is given."""
+    tasks = {p: of for p in assembly.file.found if (of := assembly.tasks.get(dotted(p)))}
+    stays = tasks | {("task",): assembly.task} | given
+    return Assembler(assembly.file, stays).parts(assembly.hooks)
 
 
 def _sampled(assembly: Assembly, architecture: Architecture) -> Assembly:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from wflow_core.pieces import bytes_at_once, held, rows_at_once
 from wflow_core.shared_linear import SharingLinears
 from wflow_core.weights import WeightLayout
 
@@ -37,11 +38,14 @@ class BatchedNetworks:
 
     def __call__(self, weights: Tensor, x: Tensor, buffers: Tensor | None = None) -> Tensor:
         """``[N, P]`` and inputs ``[B, *inputs]`` that all share, to ``[N, B, C]`` in chunks."""
-        size = self.chunk(x)
+        budget = bytes_at_once(weights, self.budget)
+        size, rows = rows_at_once(weights, self.chunk(x, budget)), self._rows(x, budget)
         if buffers is None:
             buffers = weights.new_zeros(len(weights), 0)
         pieces = zip(weights.split(size), buffers.split(size), strict=True)
-        return torch.cat([self.forward(self.tensors(w, b), x) for w, b in pieces])
+        states = (self.tensors(held(w), b) for w, b in pieces)
+        found = ([self.forward(state, of) for of in x.split(rows)] for state in states)
+        return torch.cat([of[0] if len(of) == 1 else torch.cat(of, 1) for of in found])
 
     def tensors(self, weights: Tensor, buffers: Tensor) -> dict[str, Tensor]:
         """``[N, P]``, ``[N, Q] -> {name: [N, *shape]}``; Q = 0 leaves the module's own buffers."""
@@ -64,11 +68,18 @@ class BatchedNetworks:
             )
         return outputs
 
-    def chunk(self, x: Tensor) -> int:
+    def chunk(self, x: Tensor, budget: int | None = None) -> int:
         """Networks at a time within the budget, for inputs ``[B, *inputs]``."""
+        budget = self.budget if budget is None else budget
         if not len(x):
-            return self.budget
-        return int(max(1, self.budget // (LIVE * x.element_size() * len(x) * self._width(x))))
+            return budget
+        return int(max(1, budget // (LIVE * x.element_size() * len(x) * self._width(x))))
+
+    def _rows(self, x: Tensor, budget: int) -> int:
+        """Inputs at a time within the budget, of one network; all where rows see each other."""
+        if any(layer.training for layer in self.module.modules()) or not len(x):
+            return max(1, len(x))
+        return int(max(1, budget // (LIVE * x.element_size() * self._width(x))))
 
     @torch.no_grad()
     def _width(self, x: Tensor) -> int:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from wflow_core.by_batch import networks_by_batch
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Task
@@ -25,11 +26,13 @@ from wflow_core.options import BehaviorOptions
 class Behavior:
     """Mean divergence of outputs on random training rows, in nats, times a weight.
 
+    BatchNorm normalises by the rows at hand, for both.
+
     Args:
         decode: from points of the space ``[B, D]`` to weights, differentiable.
 
     Raises:
-        UnsupportedError: the task has no data; or networks have buffers, such as the statistics
+        UnsupportedError: the task has no data; or networks have buffers other than the statistics
             of BatchNorm, which a predicted network does not know.
     """
 
@@ -42,10 +45,11 @@ class Behavior:
     ):
         if task.objective is None:
             raise UnsupportedError("behavior compares outputs on data, and this task has none")
-        if next(architecture.module.buffers(), None) is not None:
+        self.networks = networks_by_batch(architecture, options.rows)
+        if next(self.networks.module.buffers(), None) is not None:
             raise UnsupportedError(
                 "behavior compares networks by their weights alone; those of "
-                f"{architecture!r} have buffers, too"
+                f"{architecture!r} have buffers that no rows of data give"
             )
         self.task, self.architecture, self.decode = task, architecture, decode
         self.objective, self.options = task.objective, options
@@ -57,8 +61,8 @@ class Behavior:
         """Predicted ends and the zoo's points, ``[B, D]`` each, ``-> [B]``."""
         inputs = self._rows(ends.device, generator)
         with torch.no_grad():
-            right = self.architecture.networks(self.decode(wanted), inputs)
-        outputs = self.architecture.networks(self.decode(ends), inputs)
+            right = self.networks(self.decode(wanted), inputs)
+        outputs = self.networks(self.decode(ends), inputs)
         return self.options.weight * self.objective.divergence(outputs, right).mean(-1)
 
     def _rows(self, device: torch.device, generator: torch.Generator | None) -> Tensor:

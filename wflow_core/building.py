@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from wflow_core.errors import SpecError, WflowError
-from wflow_core.interfaces.task import Task
+from wflow_core.interfaces.task import Signature, Task
 from wflow_core.space import missing
 from wflow_core.spec import SpecFile
 from wflow_core.spec_errors import Path, dotted
@@ -41,6 +41,10 @@ class Builder:
 
     def paths(self, name: str) -> list[Path]:
         return [path for path in self.found if path[0] == name and isinstance(path[-1], int)]
+
+    def zoos(self) -> list[Path]:
+        """The zoo, and the sources within it."""
+        return [path for path in self.found if path[0] == "zoo" and path[-1] != "task"]
 
     def build(self, path: Path, *context: Any) -> Any:
         found = self.found[path]
@@ -96,7 +100,10 @@ class Builder:
     def resolved(self) -> dict[str, Any]:
         resolved: dict[str, Any] = self.file.spec.model_dump(mode="json")
         # Where samples are of the run's own architecture, nothing is said of another.
-        resolved["sample"] = self.file.spec.sample.model_dump(mode="json", exclude_none=True)
+        if resolved["sample"]["architecture"] is None:
+            del resolved["sample"]["architecture"]
+        if not self.file.spec.condition.records:
+            del resolved["condition"]
         for path, found in self.found.items():
             whole = {"type": found.name} | found.cls.Config(**found.options).model_dump(mode="json")
             within: Any = resolved
@@ -115,10 +122,16 @@ def misfit(task: Task, run: Task) -> str | None:
     wanted, got = run.signature, task.signature
     if wanted != got:
         return (
-            f"has inputs {list(got.inputs)} and {got.outputs} outputs; the networks of this run "
-            f"take {list(wanted.inputs)} and give {wanted.outputs}"
+            f"has inputs {_inputs(got)} and {got.outputs} outputs; the networks of this run take "
+            f"{_inputs(wanted)} and give {wanted.outputs}"
         )
     if task.objective and run.objective and type(task.objective) is not type(run.objective):
         names = (type(of.objective).__name__ for of in (task, run))
         return "has the objective {}; the networks of this run are of {}".format(*names)
     return None
+
+
+def _inputs(of: Signature) -> str:
+    """The shape of an input, and how many tokens there are where it holds their ids."""
+    tokens = "" if of.vocabulary is None else f" of a vocabulary of {of.vocabulary} tokens"
+    return f"{list(of.inputs)}{tokens}"

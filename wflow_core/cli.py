@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 import click
 
 from wflow_core.cli_check import check, schema
-from wflow_core.cli_options import DEVICE, JSON, MOST, RUN, SET, SPEC, THREADS
+from wflow_core.cli_options import (
+    ALLOW_CODE,
+    CONDITION,
+    DEVICE,
+    JSON,
+    MEMORY,
+    MOST,
+    RUN,
+    SET,
+    SPEC,
+    THREADS,
+    condition,
+)
 from wflow_core.cli_options import device as _device
 from wflow_core.cli_setup import doctor, init, plugins
 from wflow_core.cli_sweep import sweep
@@ -18,6 +30,7 @@ from wflow_core.commands import LazyCommands, clear_errors
 
 if TYPE_CHECKING:
     from wflow_core.assembly import Assembly
+    from wflow_core.memory import Memory
 
 
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,7 +50,9 @@ def main() -> None:
 @SET
 @DEVICE
 @THREADS
+@MEMORY
 @click.option("--overwrite", is_flag=True, help="Replace what differs in a used folder.")
+@ALLOW_CODE
 @JSON
 @clear_errors
 def run(
@@ -47,19 +62,22 @@ def run(
     overrides: tuple[str, ...],
     device: str,
     threads: int | None,
+    memory: Memory | None,
     overwrite: bool,
+    allow_code: bool,
     as_json: bool,
 ) -> None:
     """Run SPEC: train a zoo, learn its flow, sample new networks, measure them.
 
     A run that was stopped goes on where it was when the same command is given again.
     """
-    assembled, where = _assemble(spec, _with_seed(overrides, seed)), _device(device, threads)
+    assembled = _assemble(spec, _with_seed(overrides, seed), allow_code)
+    where = _device(device, threads)
     folder = out or Path("runs") / f"{assembled.spec.name}-{assembled.spec.seed}"
     from wflow_core.road import run as run_road
     from wflow_core.table import print_table
 
-    metrics = run_road(assembled, folder, where, overwrite)
+    metrics = run_road(assembled, folder, where, overwrite, memory=memory)
     if as_json:
         click.echo(json.dumps(metrics, indent=2))
     else:
@@ -73,25 +91,38 @@ def run(
 @click.option("--networks", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to make.")
 @click.option("--seed", type=click.IntRange(0, MOST), default=0, show_default=True)
+@CONDITION
+@click.option(
+    "--guidance-scale", type=click.FloatRange(0), help="Weight of the condition [the spec's]."
+)
 @click.option("--separate", is_flag=True, help="One state dict a file, ready to load.")
 @DEVICE
 @THREADS
+@MEMORY
+@ALLOW_CODE
 @clear_errors
 def sample(
     run_dir: Path,
     networks: int,
     out: Path,
     seed: int,
+    memory: Memory | None,
+    conditions: tuple[str, ...],
+    guidance_scale: float | None,
     separate: bool,
     device: str,
     threads: int | None,
+    allow_code: bool,
 ) -> None:
     """Draw more networks from the flow of a finished RUN."""
     from wflow_core.export import write_networks
     from wflow_core.trained import load
 
-    flow = load(run_dir, _device(device, threads))
-    write_networks(flow.sample(networks, seed), out, separate)
+    flow = load(run_dir, _device(device, threads), allow_code, memory)
+    drawn = flow.sample(
+        networks, seed, condition=condition(conditions), guidance_scale=guidance_scale
+    )
+    write_networks(drawn, out, separate)
     click.echo(f"{out}: {networks} networks")
 
 
@@ -109,6 +140,8 @@ def sample(
 @click.option("--out", type=click.Path(path_type=Path), help="JSON file to write, too.")
 @DEVICE
 @THREADS
+@MEMORY
+@ALLOW_CODE
 @JSON
 @clear_errors
 def evaluate(
@@ -119,6 +152,8 @@ def evaluate(
     out: Path | None,
     device: str,
     threads: int | None,
+    memory: Memory | None,
+    allow_code: bool,
     as_json: bool,
 ) -> None:
     """Measure networks again, beside the zoo of a finished RUN and the nulls.
@@ -132,9 +167,9 @@ def evaluate(
 
     if out:
         refuse_existing(out)
-    flow = load(run_dir, where)
+    flow = load(run_dir, where, allow_code, memory)
     module = flow.sampled.assembly.architecture.module
-    measured = read_networks(networks, module) if networks else None
+    measured = read_networks(networks, module, memory) if networks else None
     names = [name.strip() for of in metrics for name in of.split(",")]
     numbers = flow.evaluate(measured, names or None, seed).numbers
     if out:
@@ -149,11 +184,11 @@ for command in (check, schema, plugins, doctor, init, sweep):
     main.add_command(command)
 
 
-def _assemble(spec: Path, overrides: Sequence[str]) -> Assembly:
+def _assemble(spec: Path, overrides: Sequence[str], allow_code: bool) -> Assembly:
     from wflow_core.assembly import assemble
     from wflow_core.spec import load_spec
 
-    return assemble(load_spec(spec, overrides))
+    return assemble(load_spec(spec, overrides, allow_code))
 
 
 def _with_seed(overrides: tuple[str, ...], seed: int | None) -> tuple[str, ...]:

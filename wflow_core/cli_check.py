@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wflow_core.cli_options import JSON, SET, SPEC
+from wflow_core.cli_options import ALLOW_CODE, JSON, SET, SPEC
 from wflow_core.commands import FIX, clear_errors
 from wflow_core.errors import DataError, SpecError, WflowError
 
@@ -20,16 +20,17 @@ if TYPE_CHECKING:
 @click.command()
 @SPEC
 @SET
+@ALLOW_CODE
 @JSON
 @clear_errors
-def check(spec: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def check(spec: Path, overrides: tuple[str, ...], allow_code: bool, as_json: bool) -> None:
     """Check SPEC without running it: every problem at once, each at file:line:column.
 
     Data is looked for, not read. With --json, the spec with every option written out; or what is
     wrong: {"ok": false, "problems": [{"file", "line", "column", "message"}]}.
     """
     try:
-        assembled, places = _checked(spec, overrides)
+        assembled, places = _checked(spec, overrides, allow_code)
     except WflowError as error:
         if not as_json:
             raise
@@ -63,14 +64,16 @@ def schema(grid: bool) -> None:
     click.echo(json.dumps(made(), indent=2))
 
 
-def _checked(spec: Path, overrides: tuple[str, ...]) -> tuple[Assembly, dict[str, str]]:
+def _checked(
+    spec: Path, overrides: tuple[str, ...], allow_code: bool
+) -> tuple[Assembly, dict[str, str]]:
     """The components, and where the data of each task is."""
     from wflow_core.assembly import assemble
     from wflow_core.interfaces.task import Task
     from wflow_core.spec import load_spec
     from wflow_core.spec_errors import dotted
 
-    file = load_spec(spec, overrides)
+    file = load_spec(spec, overrides, allow_code)
     assembled = assemble(file)
     places: dict[str, str] = {}
     absent: list[str] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wflow_core.cli_options import DEVICE, JSON, THREADS
+from wflow_core.cli_options import ALLOW_CODE, DEVICE, JSON, MEMORY, THREADS
 from wflow_core.commands import FIX, clear_errors
 
 if TYPE_CHECKING:
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @DEVICE
 @THREADS
+@MEMORY
 @click.option("--overwrite", is_flag=True, help="Replace what differs in a used folder.")
 @click.option("--dry-run", is_flag=True, help="List the rows and their overrides; run nothing.")
+@ALLOW_CODE
 @JSON
 @clear_errors
 def sweep(
     grid: Path, out: Path | None, only: tuple[str, ...], device: str, threads: int | None,
-    dry_run: bool, as_json: bool, **how: Any,
+    dry_run: bool, allow_code: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Run GRID, many runs of a spec, and write their table beside published figures.
 
@@ -45,9 +47,11 @@ def sweep(
     from wflow_core.sweep.text import markdown
 
     if dry_run:
-        _list(choose(load_rows(grid)[1], only), as_json)
+        _list(choose(load_rows(grid, allow_code)[1], only), as_json)
         return
-    found = run_sweep(grid, out, device, threads=threads, only=only, say=_say, **how)
+    found = run_sweep(
+        grid, out, device, threads=threads, only=only, allow_code=allow_code, say=_say, **how
+    )
     click.echo(json.dumps(found, indent=2) if as_json else _plain(markdown(found)))
     if failed := failures(found, only):
         click.echo(f"wflow: {len(failed)} failed: {'; '.join(failed)}", err=True)

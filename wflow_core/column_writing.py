@@ -22,6 +22,8 @@ from wflow_core.files import clear_errors, remove, sync
 
 FILE_BYTES = 5 * 10**9
 NAMES = {torch.float32: "F32", torch.float64: "F64"}
+ROOM = 256
+"""Bytes of a header: enough for any, so that it can be written again when rows are known."""
 
 
 def write_columns(
@@ -31,12 +33,14 @@ def write_columns(
     blocks: Iterable[Block],
     dtype: torch.dtype = torch.float32,
     file_bytes: int = FILE_BYTES,
+    name: str = "weights",
 ) -> list[Path]:
     """Write ``rows`` networks of ``size`` weights to a new folder, there whole or not at all.
 
     Args:
         blocks: every column once, in any order.
         file_bytes: most bytes of weights in a file, which holds one network at least.
+        name: of the tensor in each file.
 
     Returns:
         The files, ``weights-00001-of-00003.safetensors`` and so on.
@@ -48,27 +52,38 @@ def write_columns(
     folder = Path(folder)
     each = max(1, file_bytes // max(1, size * dtype.itemsize))
     counts = [min(each, rows - first) for first in range(0, rows, each)]
-    names = [f"weights-{i + 1:05}-of-{len(counts):05}.safetensors" for i in range(len(counts))]
+    names = file_names(name, len(counts))
     fresh = folder.with_name(f".{folder.name}.new")
     with clear_errors(folder):
         remove(fresh)
         fresh.mkdir(parents=True)
         try:
-            _write(fresh, dict(zip(names, counts, strict=True)), size, blocks, dtype)
+            _write(fresh, dict(zip(names, counts, strict=True)), name, size, blocks, dtype)
         except BaseException:
             remove(fresh)
             raise
         sync(fresh)
         os.rename(fresh, folder)
-    return [folder / name for name in names]
+    return [folder / file for file in names]
+
+
+def file_names(name: str, count: int) -> list[str]:
+    """Those of the shards of a tensor."""
+    return [f"{name}-{i + 1:05}-of-{count:05}.safetensors" for i in range(count)]
 
 
 def _write(
-    folder: Path, counts: dict[str, int], size: int, blocks: Iterable[Block], dtype: torch.dtype
+    folder: Path,
+    counts: dict[str, int],
+    name: str,
+    size: int,
+    blocks: Iterable[Block],
+    dtype: torch.dtype,
 ) -> None:
     with ExitStack() as stack:
-        files = [stack.enter_context((folder / name).open("wb")) for name in counts]
-        starts = [_begin(f, n, size, dtype) for f, n in zip(files, counts.values(), strict=True)]
+        files = [stack.enter_context((folder / file).open("wb")) for file in counts]
+        rows_of = zip(files, counts.values(), strict=True)
+        starts = [_begin(file, name, n, size, dtype) for file, n in rows_of]
         done = 0
         for column, block in blocks:
             done += block.shape[1]
@@ -84,16 +99,19 @@ def _write(
             os.fsync(file.fileno())
 
 
-def _begin(file: BinaryIO, rows: int, size: int, dtype: torch.dtype) -> int:
+def _begin(file: BinaryIO, name: str, rows: int, size: int, dtype: torch.dtype) -> int:
     """Write the header and give the file its length; where the weights start."""
+    file.write(header(name, rows, size, dtype))
+    file.flush()
+    file.truncate(ROOM + rows * size * dtype.itemsize)
+    return ROOM
+
+
+def header(name: str, rows: int, size: int, dtype: torch.dtype) -> bytes:
+    """What a safetensors file of one tensor ``[rows, size]`` begins with, always as long."""
     length = rows * size * dtype.itemsize
     entry = {"dtype": NAMES[dtype], "shape": [rows, size], "data_offsets": [0, length]}
-    header = json.dumps({"weights": entry}).encode()
-    header += b" " * (-len(header) % 8)
-    file.write(len(header).to_bytes(8, "little") + header)
-    file.flush()
-    file.truncate(8 + len(header) + length)
-    return 8 + len(header)
+    return (ROOM - 8).to_bytes(8, "little") + json.dumps({name: entry}).encode().ljust(ROOM - 8)
 
 
 def _put(file: BinaryIO, at: int, rows: Tensor, stride: int) -> None:

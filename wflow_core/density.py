@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from wflow_core.conditions import Wanted
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.likelihood import LogProb, log_prob, refuse
 from wflow_core.space import refuse_off_manifold
@@ -56,6 +57,7 @@ class FlowDensity:
         *,
         represent: bool = False,
         coordinates: bool = False,
+        condition: Wanted | None = None,
         **options: Any,
     ) -> LogProb:
         """Log-density of each network, in nats.
@@ -65,18 +67,26 @@ class FlowDensity:
             represent: bring each to its representative first, as fresh initialisations are: by
                 those canonicalizers that move each network by itself, which permutes no units.
             coordinates: behind a codec, give the density of the encoded coordinates.
+            condition: a value of each record that the flow is conditioned on, for the density
+                given these; none for that of all networks together.
             options: of ``wflow_core.likelihood.log_prob``.
 
         Raises:
             UnsupportedError: there is no density; says why.
-            DataError: networks do not lie on the manifold, or the solve diverged.
+            DataError: networks do not lie on the manifold, the condition is none that the flow
+                knows, or the solve diverged.
         """
         a = self.assembly
-        refuse_flow(a, coordinates)
+        refuse_flow(a, coordinates, conditioned=bool(condition))
+        row = a.space.conditions.row(condition or {})
+
+        def given(of: Tensor) -> dict[str, Any]:
+            return {"given": row.to(of).expand(len(of), -1)} if len(row) else {}
+
         w = networks.weights if isinstance(networks, WeightSet) else networks
         x = self._points(w, represent)
         pieces = [
-            log_prob(a.flow, self.velocity, a.prior, a.solver, of, **options)
+            log_prob(a.flow, self.velocity, a.prior, a.solver, of, **options, **given(of))
             for of in x.split(a.spec.sample.batch_size)
         ]
         return LogProb.cat(pieces)
@@ -114,7 +124,7 @@ def trained_velocity(assembly: Assembly, tensors: Mapping[str, Tensor]) -> Veloc
     return velocity.eval()
 
 
-def refuse_flow(a: Assembly, coordinates: bool = False) -> None:
+def refuse_flow(a: Assembly, coordinates: bool = False, conditioned: bool = False) -> None:
     """Say why the flow of an assembly has no density, where it has none; cheap.
 
     Raises:
@@ -128,9 +138,15 @@ def refuse_flow(a: Assembly, coordinates: bool = False) -> None:
             "leave the guidance out, or set its strength to 0"
         )
     if a.codec and not coordinates:
+        count = f"{a.codec.dim} " if a.codec.settled else ""
         raise UnsupportedError(
-            f"no density of weights: {a.codec!r} describes them by {a.codec.dim} coordinates, and "
+            f"no density of weights: {a.codec!r} describes them by {count}coordinates, and "
             "what decoding leaves out has none; ask for the density of the coordinates by "
             "coordinates=True, or leave the codec out"
+        )
+    if a.space.conditions and not a.space.conditions.drop and not conditioned:
+        raise UnsupportedError(
+            "no density of networks under no condition, as the flow was never trained without one; "
+            "set condition.drop above 0, or give log_prob a condition"
         )
     a.prior.log_prob(a.prior.sample(1, torch.Generator().manual_seed(0)))

@@ -18,13 +18,11 @@ import torch
 from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.metric import Density, Metric, Numbers
-from wflow_core.interfaces.zoo import ZooSource
 from wflow_core.novelty import Distances
-from wflow_core.nulls import NullContext, make_nulls
+from wflow_core.nulls import NullContext, NullMakers, make_nulls
+from wflow_core.stored import asking
 from wflow_core.weights import WeightSet
 
 
@@ -51,25 +49,23 @@ class Evaluation:
 
 def evaluate(
     metrics: Sequence[Metric],
-    architecture: Architecture,
-    source: ZooSource,
+    makers: NullMakers,
     zoo: WeightSet,
     samples: WeightSet,
     generator: torch.Generator,
     report: Report = silent,
     collected: WeightSet | None = None,
     density: Density | None = None,
-    canonicalizers: Sequence[Canonicalizer] = (),
 ) -> Evaluation:
     """Measure all populations.
 
     Args:
-        canonicalizers: of the zoo, for nulls to be brought where the zoo was.
+        makers: of the nulls; of which each is as many networks as the samples.
         collected: the zoo before canonicalizers moved it, where they did.
         density: of the flow, for metrics that look at it.
     """
-    distances = Distances(architecture.bound_symmetry, zoo)
-    context = NullContext(architecture, source, zoo, samples, distances, generator, canonicalizers)
+    distances = Distances(makers.architecture.bound_symmetry, zoo)
+    context = NullContext(makers, zoo, samples, distances, generator)
     nulls = make_nulls(context) if metrics else {}
     total, found = len(nulls) + 2, Evaluation()
     for name, of_zoo in {"zoo": zoo, "collected": collected}.items():
@@ -105,11 +101,12 @@ def measure(
     for metric in metrics:
         if metric.relative != relative:
             continue
-        if metric.density and density:
-            population = density.unseen(networks) if of_zoo else networks
-            numbers = metric.measure_under(density, population, zoo)
-        else:
-            numbers = metric.measure(networks, zoo)
+        with asking(repr(metric)):
+            if metric.density and density:
+                population = density.unseen(networks) if of_zoo else networks
+                numbers = metric.measure_under(density, population, zoo)
+            else:
+                numbers = metric.measure(networks, zoo)
         numbers = {metric.under: numbers} if metric.under else numbers
         if twice := clash(found, numbers):
             raise UnsupportedError(f"{metric} measures {twice!r}, as another metric does already")

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,21 @@ from torch import Tensor, nn
 from wflow_core.errors import DataError, StoreError
 from wflow_core.files import clear_errors, read_tensors, remove, to_json, write_synced
 from wflow_core.layout import WeightLayout
+from wflow_core.memory import Memory
+from wflow_core.row_writing import gathered
+from wflow_core.shards import described
+from wflow_core.stored import StoredWeights
 from wflow_core.weights import WeightSet
 
 TOGETHER, MANIFEST = "weights.safetensors", "manifest.json"
+Files = Iterator[tuple[str, dict[str, Tensor]]]
+"""Name and tensors of one after another."""
 
 
 def write_networks(networks: WeightSet, folder: Path, separate: bool = False) -> None:
     """Write a new folder of networks with a manifest that names tensors, shapes and places.
+
+    Those that memory is not to hold at once are written one by one, each to a file of its own.
 
     Raises:
         StoreError: the folder is there already, or cannot be written; nothing is left then.
@@ -38,18 +46,11 @@ def write_networks(networks: WeightSet, folder: Path, separate: bool = False) ->
     with clear_errors(folder):
         remove(fresh)
         fresh.mkdir(parents=True)
-        files = _separate(networks) if separate else _together(networks)
-        for name, tensors in files.items():
+        apart, files = separate or isinstance(networks.weights, StoredWeights), {}
+        for name, tensors in _separate(networks) if apart else _together(networks):
             save_file(tensors, fresh / name)
-        manifest = {
-            "networks": len(networks),
-            "files": {
-                name: {
-                    n: {"shape": list(t.shape), "dtype": str(t.dtype)[6:]} for n, t in of.items()
-                }
-                for name, of in files.items()
-            },
-        }
+            files[name] = {n: described(t) for n, t in tensors.items()}
+        manifest = {"networks": len(networks), "files": files}
         (fresh / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
         for name in files:  # safetensors writes for the user alone
             shutil.copymode(fresh / MANIFEST, fresh / name)
@@ -75,22 +76,31 @@ def refuse_existing(place: Path) -> None:
         raise StoreError(f"{place}: is there already; give another --out")
 
 
-def read_networks(folder: Path, module: nn.Module) -> WeightSet:
+def read_networks(folder: Path, module: nn.Module, memory: Memory | None = None) -> WeightSet:
     """The networks of a folder that ``write_networks`` made, for ``module``'s architecture.
+
+    Args:
+        memory: what they may take; those of more lie in temporary files.
 
     Raises:
         DataError: the folder is no such folder, a file is damaged, or a network does not fit.
     """
     names, together = _listed(folder)
-    states = [_read(folder / name) for name in names]
+    pieces = (_networks(folder / name, module, together, i) for i, name in enumerate(names))
+    return gathered(pieces, memory.share if memory else None)
+
+
+def _networks(file: Path, module: nn.Module, together: bool, number: int) -> WeightSet:
+    """Those of one file: all, or the one of this number."""
     layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
-    for name, state in zip(names, states, strict=True):
-        _check(folder / name, state, layouts, together)
-    if together:
-        weights, buffers = (layout.flatten(states[0]) for layout in layouts)
-        buffers = buffers.expand(len(weights), -1)  # without buffers, nothing says how many
-        return WeightSet.of(module, weights.float(), buffers.float())
-    return WeightSet.of_state_dicts(module, [{n: t.float() for n, t in s.items()} for s in states])
+    state = _read(file)
+    _check(file, state, layouts, together)
+    weights, buffers = (layout.flatten(state).float() for layout in layouts)
+    if not together:
+        run = torch.tensor([number])
+        return WeightSet.of(module, weights.unsqueeze(0), buffers.unsqueeze(0), run)
+    buffers = buffers.expand(len(weights), -1)  # without buffers, nothing says how many
+    return WeightSet.of(module, weights, buffers)
 
 
 def _listed(folder: Path) -> tuple[list[str], bool]:
@@ -147,15 +157,14 @@ def _check(
             raise DataError(f"{file}: {name} holds values that are not finite")
 
 
-def _together(networks: WeightSet) -> dict[str, dict[str, Tensor]]:
+def _together(networks: WeightSet) -> Files:
     tensors = networks.layout.unflatten(networks.weights.cpu())
     tensors |= networks.buffer_layout.unflatten(networks.buffers.cpu())
-    return {TOGETHER: {name: t.clone() for name, t in tensors.items()}}
+    yield TOGETHER, {name: t.clone() for name, t in tensors.items()}
 
 
-def _separate(networks: WeightSet) -> dict[str, dict[str, Tensor]]:
+def _separate(networks: WeightSet) -> Files:
     digits = len(str(len(networks) - 1))
-    return {
-        f"network-{i:0{digits}d}.safetensors": {n: t.clone() for n, t in state.items()}
-        for i, state in enumerate(networks.state_dicts())
-    }
+    for i in range(len(networks)):
+        (state,) = networks[i : i + 1].state_dicts()
+        yield f"network-{i:0{digits}d}.safetensors", {n: t.clone() for n, t in state.items()}

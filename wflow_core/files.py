@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,11 @@ def clear_errors(place: Path) -> Iterator[None]:
         remove(place.with_name(f".{place.name}.new"))
         why = getattr(error, "strerror", None) or str(error)
         raise StoreError(f"{place}: cannot be written: {why}; nothing was changed") from error
+
+
+def unreadable(path: Path, error: OSError) -> StoreError:
+    """The error to raise where a file is there and cannot be read."""
+    return StoreError(f"{path}: cannot be read: {error.strerror}")
 
 
 def remove(place: Path) -> None:
@@ -72,12 +77,13 @@ def owned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def content_hash(path: Path, data: Mapping[str, Any]) -> str:
-    """SHA-256 of a file and of plain data."""
+def content_hash(paths: Iterable[Path], data: Mapping[str, Any]) -> str:
+    """SHA-256 of files, one after another, and of plain data."""
     digest = hashlib.sha256(to_json(data).encode())
-    with path.open("rb") as file:
-        while block := file.read(2**22):
-            digest.update(block)
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(2**22):
+                digest.update(block)
     return digest.hexdigest()
 
 

@@ -29,4 +29,6 @@ def metrics_of(a: Assembly, metric: Metric | str) -> list[Metric]:
     offers = offered([a.task, a.architecture, a.zoo]) | a.space.offers
     if reasons := missing(cls, offers):
         raise SpaceError(f"metric {metric!r} {'; '.join(reasons)}")
-    return [cls(a.task, a.architecture)]
+    made: Metric = cls(a.task, a.architecture)
+    made.recalibrate = a.recalibration
+    return [made]

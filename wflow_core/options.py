@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wflow_core.components import Slot
 from wflow_core.interfaces.component import Options
+
+NullName = Literal["untrained", "zoo_noise", "interpolation", "gaussian", "retrained"]
+"""The populations of ``nulls.py``."""
 
 
 class UniformTimes(Options):
@@ -83,6 +87,39 @@ class TrainOptions(FlowOptions):
     )
 
 
+class ConditionOptions(Options):
+    """What the flow is conditioned on, of what the zoo says of its networks.
+
+    A list of records stands for one without further options.
+    """
+
+    records: tuple[str, ...] = Field(
+        (), description="names of records of the zoo: numbers or categories; none: no condition"
+    )
+    drop: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="fraction of pairs trained on without conditions, as classifier-free guidance "
+        "and densities without condition need it",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_list(cls, value: Any) -> Any:
+        named = value if isinstance(value, dict) else {"records": value}
+        records = named.get("records")
+        # What has been looked at before validation is no JSON any more, whose lists may be tuples.
+        return named | {"records": tuple(records)} if isinstance(records, list) else value
+
+
+class RecalibrateOptions(Options):
+    """BatchNorm statistics of networks that nobody trained: samples, nulls, midpoints."""
+
+    rows: int = Field(2048, ge=2, description="training inputs that they are measured on, or all")
+    batch_size: int = Field(256, ge=2, description="rows of a batch at least; batches are averaged")
+
+
 class SampleOptions(Options):
     """How many networks a run leaves, and of what architecture."""
 
@@ -91,3 +128,23 @@ class SampleOptions(Options):
     architecture: Slot | None = Field(
         None, description="of the networks, where it is another than the flow learns from"
     )
+    recalibrate: RecalibrateOptions | None = Field(
+        RecalibrateOptions(),
+        description="BatchNorm statistics measured on training data; null keeps the module's own",
+    )
+    condition: dict[str, float | str] = Field(
+        {}, description="values of records, by name; of others, as networks of the zoo have them"
+    )
+    guidance_scale: float = Field(
+        1.0,
+        ge=0,
+        description="weight of the condition, by classifier-free guidance; 1 takes it as it is, 0 "
+        "leaves it out",
+    )
+
+    def asking(
+        self, condition: Mapping[str, float | str] | None, guidance_scale: float | None
+    ) -> SampleOptions:
+        """The same with what is given."""
+        given = {"condition": condition, "guidance_scale": guidance_scale}
+        return self.model_copy(update={n: of for n, of in given.items() if of is not None})

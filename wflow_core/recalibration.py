@@ -1,7 +1,8 @@
 """BatchNorm statistics of networks that nobody trained, measured on training data.
 
 Statistics belong to the weights that they were measured with: networks that a flow made, or that
-lie between others, need their own. Source: Izmailov et al. 2018 (arXiv 1803.05407), section 3.2.
+lie between others, need their own. Source: Izmailov et al. 2018 (arXiv 1803.05407), section 3.2;
+between networks, Jordan et al. 2023 (arXiv 2211.08403).
 Shapes: N networks, P weights, Q buffer entries, M training rows.
 """
 
@@ -11,16 +12,61 @@ import copy
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from wflow_core.batched import BatchedNetworks
+from wflow_core.by_batch import norms_with_statistics
 from wflow_core.errors import DataError
 from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.task import Task
+from wflow_core.options import RecalibrateOptions
+from wflow_core.seeds import stage_generator
 from wflow_core.weights import WeightSet
+
+DEFAULT = RecalibrateOptions()
+
+
+class Recalibration:
+    """``recalibration(networks) -> networks``: statistics of their own, on rows of a task.
+
+    The rows are of the training split, and decided by the seed alone: samples, nulls and points
+    between networks are all measured on the same. Where the architecture has no BatchNorm, the
+    task no data, or options are None, networks come back as they are, and no data is read.
+
+    Args:
+        seed: of the choice of rows; in a run, the run's.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        architecture: Architecture,
+        options: RecalibrateOptions | None = DEFAULT,
+        seed: int = 0,
+    ):
+        self.task, self.architecture, self.options, self.seed = task, architecture, options, seed
+
+    def __call__(self, networks: WeightSet) -> WeightSet:
+        if self.options is None or not self.acts:
+            return networks
+        return recalibrate(self.architecture, networks, self.rows, self.options.batch_size)
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes anything."""
+        wanted = self.options is not None and "data" in self.task.offers
+        return wanted and bool(norms_with_statistics(self.architecture.module))
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """``[M, *inputs]``: training inputs in random order, all where there are fewer."""
+        x, options = self.task.splits["train"].x, self.options or DEFAULT
+        generator = stage_generator(self.seed, "recalibrate", torch.device("cpu"))
+        return x[torch.randperm(len(x), generator=generator)[: options.rows].to(x.device)]
 
 
 def recalibrate(
@@ -40,12 +86,7 @@ def recalibrate(
     Raises:
         DataError: inputs are not the architecture's, or fewer than two.
     """
-    module = copy.deepcopy(architecture.module).eval()
-    names = [
-        name
-        for name, layer in module.named_modules()
-        if isinstance(layer, _BatchNorm) and layer.running_mean is not None
-    ]
+    names = norms_with_statistics(architecture.module)
     if not names:
         return networks
     wanted, got = tuple(architecture.signature.inputs), tuple(inputs.shape)
@@ -55,7 +96,7 @@ def recalibrate(
             f"split; got {list(got)}"
         )
     like = networks.weights if inputs.is_floating_point() else networks.weights.device
-    inputs, run = inputs.to(like), BatchedNetworks(module)
+    inputs, run = inputs.to(like), BatchedNetworks(copy.deepcopy(architecture.module).eval())
     count = max(1, len(inputs) // batch_size)
     batches = [inputs[start::count] for start in range(count)]
     with torch.no_grad():

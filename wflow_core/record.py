@@ -22,7 +22,7 @@ DEPENDS = {
     "collect": ("task", "architecture", "zoo"),
     "canonicalize": ("canonicalizers",),
     "encode": ("codec",),
-    "train": ("manifold", "prior", "coupling", "velocity", "train"),
+    "train": ("manifold", "prior", "coupling", "velocity", "condition", "train"),
     "sample": ("solver", "guidance", "sample"),
     "evaluate": ("metrics",),
 }
@@ -47,16 +47,18 @@ class Record:
             "stage": stage,
             "wflow": version("weightspace-flow"),
             "seed": stage_seed(a.spec.seed, stage),
-            "options": {name: a.resolved[name] for name in names},
+            "options": {name: a.resolved[name] for name in names if name in a.resolved},
             "plugins": {p: o for p, o in a.origins.items() if p.split(".")[0] in names},
             "inputs": [artefact.sha256 for artefact in inputs],
             "data": a.task.fingerprint if stage in READS_DATA else None,
             "zoo": a.zoo.fingerprint if stage in READS_ZOO else None,
         }
         tasks = {
-            p: d for p, d in self._tasks().items() if p.split(".")[0] in DEPENDS.get(stage, ())
+            p: d for p, d in self._tasks().items() if p.split(".")[0] in (DEPENDS | BESIDE)[stage]
         }
         parts |= {"tasks": tasks} if tasks else {}
+        if stage == "evaluate" and a.spec.nulls is not None:
+            parts["nulls"] = a.resolved["nulls"]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _tasks(self) -> dict[str, str]:
@@ -74,12 +76,13 @@ class Record:
         return {stage: entry["seconds"] for stage, entry in self.stages.items()}
 
     def to_json(self) -> dict[str, Any]:
-        a = self.assembly
+        a, memory = self.assembly, self.store.memory
         return {
             "name": a.spec.name,
             "seed": a.spec.seed,
             "versions": versions(),
             "machine": machine(self.device),
+            "memory": memory.budget if memory else None,
             "plugins": a.origins,
             "data": a.task.fingerprint,
             "tasks": self._tasks(),

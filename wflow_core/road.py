@@ -14,15 +14,17 @@ from typing import Any
 import torch
 
 from wflow_core import stages
-from wflow_core.artefacts import Content
-from wflow_core.assembly import Assembly
+from wflow_core.artefacts import Content, load_codec
+from wflow_core.assembly import Assembly, settled
 from wflow_core.devices import choose
 from wflow_core.errors import HookError
+from wflow_core.memory import Memory
 from wflow_core.record import Record
 from wflow_core.run_folder import METRICS, claim, refuse_foreign
 from wflow_core.seeds import stage_generator
 from wflow_core.siblings import Siblings
 from wflow_core.store import Artefact, Store
+from wflow_core.streaming import refuse_large, refuse_memory
 
 
 def run(
@@ -31,23 +33,26 @@ def run(
     device: torch.device | str = "cpu",
     overwrite: bool = False,
     siblings: Siblings | None = None,
+    memory: Memory | None = None,
 ) -> dict[str, Any]:
     """Run a spec in a folder, or finish or find what was run there before.
 
     Args:
         overwrite: let a folder that holds a run of another spec be replaced, stage by stage.
         siblings: runs whose finished artefacts are taken over where they are the same.
+        memory: what networks may take; larger weight sets stay in files. It decides no result.
 
     Returns:
         The content of ``metrics.json``.
 
     Raises:
         StoreError: the folder is in use, of another spec, or damaged.
-        WflowError: there is no such device here.
+        WflowError: there is no such device here, or memory is too little for a single network.
     """
     where = choose(device)
+    refuse_memory(memory, assembly, where)
     refuse_foreign(Path(folder))
-    with Store(Path(folder)).locked() as store:
+    with Store(Path(folder), memory).locked() as store:
         claim(store, assembly.resolved, overwrite)
         road = Road(assembly, store, where, siblings)
         with road.watched():
@@ -90,12 +95,14 @@ class Road:
         """All stages, in order."""
         a = self.assembly
         zoo = collected = self._stage("collect", "zoo", [], stages.collect)
+        refuse_large(a, zoo.tensors["weights"])
         if a.canonicalizers:
             zoo = self._stage("canonicalize", "canonical", [collected], stages.canonicalize)
         seen = [zoo]
         if a.codec:
             code = self._stage("encode", "codec", [zoo], stages.encode)
-            a.codec.load_state({n: t.to(self.device) for n, t in code.tensors.items()})
+            load_codec(a.codec, code, lambda: zoo, self.device)
+            a = self.assembly = settled(a)
             seen.append(code)
         flow = self._stage("train", "flow", seen, stages.train)
         samples = self._stage("sample", "samples", [*seen, flow], stages.sample)
@@ -126,6 +133,7 @@ class Road:
                 work = self._work(stage, key, inputs)
                 artefact = self.store.save(name, key, *make(work), work.checkpoint.seconds)
                 self.store.remove(stages.CHECKPOINT)
+                self.store.remove(stages.SCRATCH)
         self.record.finish(stage, key, artefact.sha256, artefact.seconds)
         self.hooks.stage_end(stage=stage, seconds=artefact.seconds, reused=reused)
         return artefact

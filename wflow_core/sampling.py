@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from wflow_core.classifier_free import Condition, conditioned
 from wflow_core.flow import Flow, Model
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.guidance import Guidance
@@ -28,6 +29,7 @@ def integrate(
     x0: Tensor,
     generator: torch.Generator | None = None,
     guidance: Guidance | None = None,
+    condition: Condition | None = None,
 ) -> Tensor:
     """``[S, D]`` prior points to the end of the flow.
 
@@ -36,7 +38,7 @@ def integrate(
     any step, and no noise follows it.
     """
     grid, manifold = time_grid(solver.config.steps, x0.device), flow.manifold
-    field = _guided(flow.field(model), guidance, manifold)
+    field = _guided(conditioned(flow, model, condition), guidance, manifold)
     jumps = flow.options.predict == "target"
     x = x0
     for _, later in solver.steps(field, x0, grid[:-1] if jumps else grid, manifold, generator):
@@ -57,13 +59,15 @@ def draw_points(
     batch_size: int = 256,
     guidance: Guidance | None = None,
     report: Report = silent,
+    condition: Condition | None = None,
 ) -> tuple[Tensor, Tensor]:
     """``n`` samples in batches: where each started and where it ended, both ``[n, D]``."""
     starts, ends = [], []
     for done in range(0, n, batch_size):
         x0 = prior.sample(min(batch_size, n - done), generator)
         starts.append(x0)
-        ends.append(integrate(flow, model, solver, x0, generator, guidance))
+        of = condition[done : done + len(x0)] if condition else None
+        ends.append(integrate(flow, model, solver, x0, generator, guidance, of))
         report(done + len(x0), n)
     return torch.cat(starts), torch.cat(ends)
 

@@ -35,6 +35,12 @@ def spec_schema() -> dict[str, Any]:
         schema["properties"][name] = reference | {k: known[k] for k in ["default"] if k in known}
     own = definitions["SampleOptions"]["properties"]["architecture"]
     own["anyOf"] = [{"$ref": "#/$defs/architecture"}, {"type": "null"}]
+    records = {"type": "array", "items": {"type": "string"}}
+    known = schema["properties"]["condition"]
+    schema["properties"]["condition"] = {
+        "anyOf": [{"$ref": known["$ref"]}, records],
+        "default": known["default"],
+    }
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
 

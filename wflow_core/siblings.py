@@ -10,7 +10,8 @@ from filelock import FileLock
 
 from wflow_core.errors import StoreError
 from wflow_core.files import link, remove, sync
-from wflow_core.store import MANIFEST, TENSORS, Store
+from wflow_core.shards import TENSORS, shards
+from wflow_core.store import MANIFEST, Store
 
 MAKING = ".making"
 
@@ -72,7 +73,8 @@ def take(store: Store, name: str, key: str, other: Path) -> bool:
             return False
         remove(fresh)
         fresh.mkdir()
-        for file in (TENSORS, MANIFEST):
+        manifest = Store(other).read_json(f"{name}/{MANIFEST}") or {}
+        for file in (TENSORS, MANIFEST, *shards(manifest)):
             link(other / name / file, fresh / file)
         if store.load(fresh.name) and store.key(fresh.name) == key:
             sync(fresh)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from wflow_core.conditions import UNCONDITIONAL, Conditions
 from wflow_core.errors import DataError
 from wflow_core.symmetry import Symmetry
 
@@ -45,12 +46,14 @@ class Space:
         offers: what components may need, keys of ``REASONS``.
         represent: ``[B, D] -> [B, D]``, from points as they are drawn in flat space, such as
             initialisations, to their representatives on the manifold.
+        conditions: the records of the zoo that the flow is conditioned on.
     """
 
     manifold: Manifold
     symmetry: Symmetry | None = None
     offers: frozenset[str] = frozenset()
     represent: Callable[[Tensor], Tensor] = as_it_is
+    conditions: Conditions = UNCONDITIONAL
 
     @property
     def dim(self) -> int:
@@ -65,18 +68,20 @@ class Points:
         x: ``[N, D]``.
         run: ``[N]`` training run of each.
         initial: ``[N, D]`` where each started, where known.
+        given: ``[N, K]`` the records that the flow is conditioned on, where it is.
     """
 
     x: Tensor
     run: Tensor
     initial: Tensor | None = None
+    given: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def __getitem__(self, index: Tensor) -> Points:
-        initial = None if self.initial is None else self.initial[index]
-        return Points(self.x[index], self.run[index], initial)
+        rest = (None if of is None else of[index] for of in (self.initial, self.given))
+        return Points(self.x[index], self.run[index], *rest)
 
     def split(self, fraction: float, generator: torch.Generator) -> tuple[Points, Points]:
         """``(kept, held out)``: a fraction of the *training runs* goes out, at least one of each.

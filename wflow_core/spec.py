@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import Field
 
-from wflow_core.components import ON_TASK, Found, Slot, TaskSlot, find_all
+from wflow_core.components import SOURCES, Found, Slot, TaskSlot, beside, find_all
 from wflow_core.errors import SpecError
 from wflow_core.interfaces.component import Options
-from wflow_core.options import SampleOptions, TrainOptions
+from wflow_core.options import ConditionOptions, NullName, SampleOptions, TrainOptions
 from wflow_core.overrides import override
 from wflow_core.registry import KINDS
 from wflow_core.spec_errors import Path as Keys
@@ -37,11 +37,15 @@ class Spec(Options):
     prior: Slot
     coupling: Slot
     velocity: Slot
+    condition: ConditionOptions = ConditionOptions()
     train: TrainOptions = TrainOptions()
     solver: Slot = Slot(type="euler")
     guidance: TaskSlot | None = None
     sample: SampleOptions = SampleOptions()
     metrics: tuple[TaskSlot, ...] = ()
+    nulls: tuple[NullName, ...] | None = Field(
+        None, description="made and measured beside the samples; all that can be had by default"
+    )
     hooks: tuple[Slot, ...] = (Slot(type="progress"), Slot(type="log"), Slot(type="report"))
 
 
@@ -54,21 +58,28 @@ class SpecFile:
     found: Mapping[Keys, Found]
 
 
-def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> SpecFile:
+def load_spec(
+    path: Path | str, overrides: Sequence[str] = (), allow_code: bool = False
+) -> SpecFile:
     """Read and validate a spec; ``overrides`` are ``a.b=1``.
+
+    Args:
+        allow_code: import the code that the spec names, which may do anything.
 
     Raises:
         SpecError: with every problem, each at its place.
     """
-    return parse(read_file(Path(path)), overrides)
+    return parse(read_file(Path(path)), overrides, allow_code)
 
 
-def spec_from_text(text: str, name: str = "spec", overrides: Sequence[str] = ()) -> SpecFile:
+def spec_from_text(
+    text: str, name: str = "spec", overrides: Sequence[str] = (), allow_code: bool = False
+) -> SpecFile:
     """The same from a string."""
-    return parse(read_text(text, name), overrides)
+    return parse(read_text(text, name), overrides, allow_code)
 
 
-def parse(source: Source, overrides: Sequence[str] = ()) -> SpecFile:
+def parse(source: Source, overrides: Sequence[str] = (), allow_code: bool = False) -> SpecFile:
     """Validate what was read."""
     if not isinstance(source.data, dict):
         wrong = f"{source.place(())}: a spec must be a mapping of names"
@@ -76,7 +87,8 @@ def parse(source: Source, overrides: Sequence[str] = ()) -> SpecFile:
     for assignment in overrides:
         override(source, assignment)
     spec, problems = validate(Spec, source.data, source, ())
-    found, more = find_all(named(spec.model_dump() if spec else source.data), source)
+    slots = named(spec.model_dump() if spec else source.data)
+    found, more = find_all(slots, source, allow_code)
     # What could not be read is wrong in its place already.
     unread = {by_place(line)[:3] for line in source.problems}
     problems = [line for line in problems + more if by_place(line)[:3] not in unread]
@@ -103,9 +115,12 @@ def named(data: Mapping[str, Any]) -> list[tuple[str, Keys, Slot]]:
 
 
 def _apart(kind: str, path: Keys, value: Any) -> Iterator[tuple[str, Keys, Any]]:
-    """A component, then the task that it is given in place of the run's."""
-    if kind in ON_TASK and isinstance(value, dict) and "task" in value:
+    """A component, the task that it is given in place of the run's, the sources of a zoo."""
+    inner = value.get(SOURCES) if isinstance(value, dict) and kind == "zoo" else None
+    if "task" in beside(kind, path) and isinstance(value, dict) and "task" in value:
         yield kind, path, {name: of for name, of in value.items() if name != "task"}
         yield "task", (*path, "task"), value["task"]
     else:
         yield kind, path, value
+    for name, each in inner.items() if isinstance(inner, dict) else ():
+        yield from _apart(kind, (*path, SOURCES, name), each)

@@ -7,28 +7,31 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from wflow_core.artefacts import Content, weight_set, weight_set_content
+from wflow_core import streaming
+from wflow_core.artefacts import ATTACH, Content, weight_set, weight_set_content
 from wflow_core.assembly import Assembly
+from wflow_core.classifier_free import ask
 from wflow_core.density import FlowDensity, trained_velocity
+from wflow_core.drawing import draw_networks, points_of
 from wflow_core.errors import DataError
 from wflow_core.evaluation import evaluate as evaluate_networks
 from wflow_core.interfaces.canonicalizer import canonical
-from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.component import Report
-from wflow_core.interfaces.velocity import Velocity
-from wflow_core.sampling import draw_points
-from wflow_core.space import Points, refuse_off_manifold
+from wflow_core.interfaces.zoo import StreamedZoo
+from wflow_core.pieces import split
+from wflow_core.space import refuse_off_manifold
 from wflow_core.store import Artefact, Store
+from wflow_core.streaming import Scratch
 from wflow_core.training import Trainer
 from wflow_core.weights import WeightSet
 
-CHECKPOINT = "checkpoint"
+CHECKPOINT, SCRATCH = "checkpoint", ".scratch.new"
 
 
 class Checkpoint:
@@ -40,6 +43,7 @@ class Checkpoint:
 
     def __init__(self, store: Store, key: str):
         self.store, self.key, self.start = store, key, time.perf_counter()
+        self.scratch = Scratch(store.memory, store.folder / SCRATCH)
         ours = store.key(CHECKPOINT) == key
         self.found: Artefact | None = store.load(CHECKPOINT) if ours else None
 
@@ -66,6 +70,10 @@ class Work:
     def device(self) -> torch.device:
         return self.generator.device
 
+    @property
+    def scratch(self) -> Scratch:
+        return self.checkpoint.scratch
+
     def zoo(self) -> WeightSet:
         """The zoo, always the first input."""
         return weight_set(self.inputs[0], self.device)
@@ -73,7 +81,12 @@ class Work:
 
 def collect(work: Work) -> Content:
     """The zoo, from its source; every network of it finite."""
-    zoo = work.assembly.zoo.collect(work.generator, work.report)
+    source, memory = work.assembly.zoo, work.scratch.memory
+    if memory and isinstance(source, StreamedZoo):
+        most = 2 * memory.share
+        zoo = work.scratch.gather(source.pieces(work.generator, work.report, most))
+    else:
+        zoo = work.scratch.spill(source.collect(work.generator, work.report))
     _refuse_broken(zoo)
     tensors, data = weight_set_content(zoo)
     sources = work.assembly.zoo.provenance()
@@ -82,15 +95,16 @@ def collect(work: Work) -> Content:
 
 def canonicalize(work: Work) -> Content:
     """The zoo, through every canonicalizer in the order of the spec."""
-    return weight_set_content(canonical(work.assembly.canonicalizers, work.zoo(), work.report))
+    zoo, gather = work.zoo(), work.scratch.gather
+    return weight_set_content(canonical(work.assembly.canonicalizers, zoo, work.report, gather))
 
 
 def encode(work: Work) -> Content:
     """What the codec learns of the zoo."""
     codec = work.assembly.codec
     assert codec is not None  # else the road has no such stage
-    codec.fit(work.zoo())
-    return codec.state(), {}
+    attach = streaming.fit(codec, work.zoo())
+    return codec.state(), {ATTACH: True} if attach else {}
 
 
 def train(work: Work) -> Content:
@@ -98,6 +112,8 @@ def train(work: Work) -> Content:
     a = work.assembly
     # A copy, so that the assembly's stays untrained and may make another run.
     velocity, zoo = copy.deepcopy(a.velocity).to(work.device), points_of(work.zoo(), a.codec)
+    if a.space.conditions:
+        zoo = replace(zoo, given=a.space.conditions.columns(work.zoo()))
     refuse_off_manifold(zoo.x, a.space.manifold, "the zoo's networks")
     trainer = Trainer(a.flow, velocity, a.coupling, zoo, a.spec.train, work.generator, a.behavior)
     if work.checkpoint.found:
@@ -110,8 +126,12 @@ def train(work: Work) -> Content:
 def sample(work: Work) -> Content:
     """Networks from the trained flow; the last input."""
     a = work.assembly.sampled
-    velocity, n = trained_velocity(a, work.inputs[-1].tensors), a.spec.sample.networks
-    return weight_set_content(draw_networks(a, velocity, n, work.generator, work.report))
+    velocity, o = trained_velocity(a, work.inputs[-1].tensors), a.spec.sample
+    condition = ask(a.space.conditions, o, work.zoo, o.networks, work.generator)
+    networks = draw_networks(
+        a, velocity, o.networks, work.generator, work.report, condition, work.scratch
+    )
+    return weight_set_content(networks)
 
 
 def reference(work: Work) -> Content:
@@ -137,14 +157,13 @@ def evaluate(work: Work) -> Content:
     if a is not work.assembly and a.canonicalizers:
         zoo, collected = canonical(a.canonicalizers, zoo), zoo
     found = evaluate_networks(
-        a.metrics, a.architecture, a.zoo, zoo, samples, work.generator, work.report, collected,
-        density, a.canonicalizers,
-    )  # fmt: skip
+        a.metrics, a.nulls, zoo, samples, work.generator, work.report, collected, density
+    )
     return found.values, {"metrics": found.numbers}
 
 
 def _refuse_broken(zoo: WeightSet) -> None:
-    broken = int((~zoo.weights.isfinite().all(1)).sum())
+    broken = sum(int((~w.isfinite().all(1)).sum()) for w in split(zoo.weights, len(zoo)))
     if broken:
         raise DataError(
             f"{broken} of {len(zoo)} networks of the zoo have weights that are not finite; lower "
@@ -163,31 +182,3 @@ def flow_density(assembly: Assembly, flow: Artefact, device: torch.device) -> Fl
     held_out = None if runs is None else torch.tensor(runs, device=device)
     velocity = trained_velocity(assembly, flow.tensors).to(device)
     return FlowDensity(assembly, velocity, held_out)
-
-
-def draw_networks(
-    assembly: Assembly, velocity: Velocity, n: int, generator: torch.Generator, report: Report
-) -> WeightSet:
-    """``n`` networks from a trained velocity, each with the prior point it came from."""
-    a, velocity = assembly, velocity.to(generator.device)
-    starts, ends = draw_points(
-        a.flow, velocity, a.solver, a.prior, n, generator, a.spec.sample.batch_size, a.guidance,
-        report,
-    )  # fmt: skip
-    if not ends.isfinite().all():
-        raise DataError(
-            "sampling diverged: weights are not finite; lower guidance.strength or solver.noise, "
-            "or take more solver.steps"
-        )
-    if a.codec is None:
-        return WeightSet.of(a.architecture.module, ends, initial=starts)
-    weights = a.codec.sample(ends, generator)
-    return WeightSet.of(a.architecture.module, weights, initial=a.codec.decode(starts))
-
-
-def points_of(zoo: WeightSet, codec: Codec | None) -> Points:
-    """A weight set as points of the space: encoded where there is a codec."""
-    if codec is None:
-        return Points(zoo.weights, zoo.run, zoo.initial)
-    initial = None if zoo.initial is None else codec.encode(zoo.initial)
-    return Points(codec.encode(zoo.weights), zoo.run, initial)

@@ -1,8 +1,9 @@
 """Artefacts on disk: atomic, content-addressed, locked.
 
 An artefact is a folder with ``tensors.safetensors`` and ``manifest.json``, which names each
-tensor, its shape and place, the key of what made it, and the hash of the tensors. It is written
-beside its place, synced and renamed, so that it is there whole or not at all.
+tensor, its shape and place, the key of what made it, and the hash of the tensors. Weights that are
+too large for memory lie beside in shards, ``weights-00001-of-00004.safetensors``. An artefact is
+written beside its place, synced and renamed, so that it is there whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wflow_core.errors import StoreError
+from wflow_core.errors import DataError, StoreError
 from wflow_core.files import (
     clear_errors,
     content_hash,
@@ -30,11 +31,16 @@ from wflow_core.files import (
     remove,
     sync,
     to_json,
+    unreadable,
     write_synced,
 )
+from wflow_core.memory import Memory
+from wflow_core.shards import TENSORS, described, files_of, sharded, unread
+from wflow_core.shards import place as place_shards
+from wflow_core.stored import StoredWeights
 
 FORMAT = 1
-TENSORS, MANIFEST = "tensors.safetensors", "manifest.json"
+MANIFEST = "manifest.json"
 FIELDS = {"key", "sha256", "seconds", "tensors", "data"}
 
 
@@ -49,10 +55,14 @@ class Artefact:
 
 
 class Store:
-    """The artefacts of one folder."""
+    """The artefacts of one folder.
 
-    def __init__(self, folder: Path):
-        self.folder = Path(folder)
+    Args:
+        memory: what artefacts may take; what is larger stays in its files when it is loaded.
+    """
+
+    def __init__(self, folder: Path, memory: Memory | None = None):
+        self.folder, self.memory = Path(folder), memory
 
     @contextmanager
     def locked(self) -> Iterator[Store]:
@@ -87,25 +97,25 @@ class Store:
     ) -> Artefact:
         """Write an artefact in place of any that has its name."""
         place, fresh = self.folder / name, self.folder / f".{name}.new"
-        own = owned(tensors)
+        stored = {n: t for n, t in tensors.items() if isinstance(t, StoredWeights)}
+        own = owned({n: t for n, t in tensors.items() if n not in stored})
         with clear_errors(place):
             remove(fresh)
             fresh.mkdir()
             save_file(own, fresh / TENSORS)
-            digest = content_hash(fresh / TENSORS, data)
-            shapes = {
-                n: {"file": TENSORS, "shape": list(t.shape), "dtype": str(t.dtype)[6:]}
-                for n, t in own.items()
-            }
-            manifest = {"format": FORMAT, "key": key, "sha256": digest, "seconds": seconds}
-            manifest |= {"tensors": shapes, "data": data}
+            shapes = {n: {"file": TENSORS, **described(t)} for n, t in own.items()}
+            shapes |= {n: place_shards(n, t, fresh) for n, t in stored.items()}
+            manifest: dict[str, Any] = {"tensors": shapes, "data": data}
+            digest = content_hash(files_of(fresh, manifest), data)
+            manifest |= {"format": FORMAT, "key": key, "sha256": digest, "seconds": seconds}
             write_synced(fresh / MANIFEST, to_json(manifest))
             # Safetensors writes for the user alone.
             shutil.copymode(fresh / MANIFEST, fresh / TENSORS)
             sync(fresh / TENSORS)
             sync(fresh)
             self.replace(place, fresh)
-        return Artefact(own, dict(data), digest, seconds)
+        found = {**own, **sharded(manifest, place, self.memory)}
+        return Artefact(found, dict(data), digest, seconds)
 
     def key(self, name: str) -> str | None:
         """The key of a finished artefact; None where there is none."""
@@ -121,11 +131,13 @@ class Store:
         manifest, path = self._manifest(name), self.folder / name / TENSORS
         try:
             tensors = read_tensors(path)
-            digest = content_hash(path, manifest["data"])
-        except (FileNotFoundError, SafetensorError) as error:
+            tensors |= unread(manifest, path, tensors, self.memory)
+            tensors |= sharded(manifest, path.parent, self.memory)
+            digest = content_hash(files_of(path.parent, manifest), manifest["data"])
+        except (FileNotFoundError, SafetensorError, DataError) as error:
             raise self._damaged(name, str(error)) from error
         except OSError as error:
-            raise _unread(path, error) from error
+            raise unreadable(path, error) from error
         if digest != manifest["sha256"]:
             raise self._damaged(name, "its content is not what was written")
         return Artefact(tensors, manifest["data"], digest, manifest["seconds"])
@@ -155,7 +167,7 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise _unread(path, error) from error
+            raise unreadable(path, error) from error
         except ValueError as error:
             raise StoreError(f"{path}: damaged ({error}); delete it and run again") from error
         return found
@@ -185,7 +197,3 @@ class Store:
         """Remove what a killed run left half written."""
         for left in [*self.folder.glob(".*.new"), *self.folder.glob(".*.old")]:
             remove(left)
-
-
-def _unread(path: Path, error: OSError) -> StoreError:
-    return StoreError(f"{path}: cannot be read: {error.strerror}")

@@ -11,11 +11,15 @@ from rich.table import Table
 COLUMNS = {
     "accuracy": ("accuracy",),
     "r2": ("r2",),
+    "spearman": ("spearman",),
     "rmse": ("rmse",),
+    "mae": ("mae",),
     "loss": ("loss",),
     "average accuracy": ("model_average", "accuracy"),
     "average r2": ("model_average", "r2"),
+    "average spearman": ("model_average", "spearman"),
     "average loss": ("model_average", "loss"),
+    "wrong IoU": ("wrong_iou", "max"),
     "weights mean": ("weights", "mean"),
     "weights std": ("weights", "std"),
     "nearest": ("novelty", "nearest_ratio"),
@@ -24,7 +28,7 @@ COLUMNS = {
 }
 
 
-OF_TASKS = ("accuracy", "r2", "average accuracy", "average r2")
+OF_TASKS = ("accuracy", "r2", "spearman", "average accuracy", "average r2")
 """Those that are shown of other tasks, too."""
 
 

@@ -10,82 +10,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from wflow_core.artefacts import weight_set
 from wflow_core.assembly import Assembly, assemble, at
+from wflow_core.classifier_free import ask
+from wflow_core.conditions import Wanted
 from wflow_core.density import FlowDensity, refuse_flow
 from wflow_core.devices import choose
+from wflow_core.drawing import draw_networks
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.evaluation import Evaluation
 from wflow_core.evaluation import evaluate as evaluate_networks
+from wflow_core.finished_run import FinishedRun
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.canonicalizer import canonical
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.metric import Metric
 from wflow_core.likelihood import LogProb
+from wflow_core.memory import Memory
 from wflow_core.named_metrics import metrics_of
+from wflow_core.row_writing import keeping
 from wflow_core.run_folder import finished, run_spec
 from wflow_core.seeds import stage_generator
 from wflow_core.spec import load_spec
-from wflow_core.stages import draw_networks, flow_density
+from wflow_core.stages import flow_density
 from wflow_core.store import Store
+from wflow_core.streaming import Scratch, refuse_memory
 from wflow_core.transfer import one_of
 from wflow_core.weights import WeightSet
 
 
-class TrainedFlow:
+class TrainedFlow(FinishedRun):
     """The flow of a run folder, ready to sample.
 
     Attributes:
-        assembly: the run's components.
         velocity: the network with its trained weights.
         density: the log-density of networks; ``log_prob`` with the options of evaluation.
         sampled: the same at the architecture that samples are of, which a spec may say.
     """
 
     def __init__(self, assembly: Assembly, store: Store, device: torch.device):
-        self.assembly, self.store, self.device = assembly, store, device
-        self.density = flow_density(assembly, finished(store, "train", "flow"), device)
+        super().__init__(assembly, store, device)
+        a = self.assembly
+        self.density = flow_density(a, finished(store, "train", "flow"), device)
         self.velocity = self.density.velocity
-        self.sampled = self.density.at(assembly.sampled)
-        if assembly.codec:
-            code = finished(store, "encode", "codec").tensors
-            assembly.codec.load_state({n: t.to(device) for n, t in code.items()})
-
-    @property
-    def samples(self) -> WeightSet:
-        """The networks that the run left."""
-        return self._networks("sample", "samples")
-
-    @property
-    def zoo(self) -> WeightSet:
-        """The networks that it learned from."""
-        moved = self.assembly.canonicalizers
-        return self._networks("canonicalize", "canonical") if moved else self.collected
-
-    @property
-    def collected(self) -> WeightSet:
-        """The zoo before canonicalizers moved it."""
-        return self._networks("collect", "zoo")
+        self.sampled = self.density.at(a.sampled)
 
     @property
     def reference(self) -> WeightSet:
         """The networks that samples are compared with: the zoo, or those of their architecture."""
-        return self._compared(self.sampled.assembly)[0]
-
-    def _compared(self, a: Assembly) -> tuple[WeightSet, WeightSet | None]:
-        """What networks of an assembly are compared with, and the same before canonicalizers."""
-        if a is self.assembly:
-            return self.zoo, self.collected if a.canonicalizers else None
-        trained = self._networks("reference", "reference")
-        return canonical(a.canonicalizers, trained), trained if a.canonicalizers else None
-
-    def _networks(self, stage: str, name: str) -> WeightSet:
-        return weight_set(finished(self.store, stage, name), self.device)
+        return self.compared(self.sampled.assembly)[0]
 
     def _chosen(self, networks: WeightSet | None, why: str) -> tuple[WeightSet, FlowDensity]:
         """Networks, the run's samples where none are given, and the flow at their architecture."""
@@ -100,22 +77,35 @@ class TrainedFlow:
         seed: int = 0,
         report: Report = silent,
         architecture: Architecture | None = None,
+        condition: Wanted | None = None,
+        guidance_scale: float | None = None,
     ) -> WeightSet:
         """``n`` new networks. ``state_dicts()`` of the result fit the architecture's module.
+
+        Where ``memory`` is limited and they are too large, they lie in temporary files.
 
         Args:
             architecture: of other widths, such as ``Mlp(signature, hidden=[32])``; that of the
                 run's own samples by default.
+            condition: values of records, such as ``{"loss": 0.1}``, of a flow that is conditioned
+                on them; others are as networks of the zoo have them. Those of the spec by default.
+            guidance_scale: weight of the condition; that of the spec by default.
 
         Raises:
             UnsupportedError: the flow cannot sample this architecture; says why.
+            DataError: the flow is not conditioned on that, or its records have no such value.
         """
         if n < 1:
             raise DataError(f"at least one network can be sampled; got {n}")
         # Another stream than the run's own samples, so that the same seed makes others.
         generator = stage_generator(seed, "sample more", self.device)
         flow = self.density.at(at(self.assembly, architecture)) if architecture else self.sampled
-        return draw_networks(flow.assembly, flow.velocity, n, generator, report)
+        a, options = flow.assembly, self.assembly.spec.sample.asking(condition, guidance_scale)
+        asked = ask(a.space.conditions, options, lambda: self.zoo, n, generator)
+        folder = TemporaryDirectory(prefix="wflow-")
+        scratch = Scratch(self.store.memory, Path(folder.name))
+        drawn = draw_networks(a, flow.velocity, n, generator, report, asked, scratch)
+        return keeping(drawn, folder)
 
     def evaluate(
         self,
@@ -143,11 +133,8 @@ class TrainedFlow:
         if any(metric.density for metric in wanted):
             refuse_flow(a)  # before nulls are made
         generator = stage_generator(a.spec.seed if seed is None else seed, "evaluate", self.device)
-        zoo, before = self._compared(a)
-        return evaluate_networks(
-            wanted, a.architecture, a.zoo, zoo, chosen, generator, report, before, flow,
-            a.canonicalizers,
-        )  # fmt: skip
+        zoo, before = self.compared(a)
+        return evaluate_networks(wanted, a.nulls, zoo, chosen, generator, report, before, flow)
 
     def log_prob(self, networks: WeightSet | Tensor, seed: int = 0, **options: Any) -> LogProb:
         """Log-density of networks under the flow, in nats, under the volume of its manifold.
@@ -156,9 +143,9 @@ class TrainedFlow:
             networks: or their weights ``[N, P]``. They must lie on the manifold; of networks that
                 a permutation of units makes each other, each is taken as it is given.
             seed: of the probes.
-            options: ``represent`` and ``coordinates`` of ``wflow_core.density.FlowDensity``;
-                ``divergence``, ``probes``, ``distribution`` and ``steps`` of
-                ``wflow_core.likelihood.log_prob``.
+            options: ``represent``, ``coordinates`` and ``condition`` of
+                ``wflow_core.density.FlowDensity``; ``divergence``, ``probes``, ``distribution`` and
+                ``steps`` of ``wflow_core.likelihood.log_prob``.
 
         Raises:
             UnsupportedError: the flow has no density; says why.
@@ -188,13 +175,25 @@ class TrainedFlow:
         return objective.predictions(objective.average(outputs))
 
 
-def load(folder: Path | str, device: torch.device | str = "cpu") -> TrainedFlow:
+def load(
+    folder: Path | str,
+    device: torch.device | str = "cpu",
+    allow_code: bool = False,
+    memory: Memory | str | None = None,
+) -> TrainedFlow:
     """The trained flow of a run folder.
+
+    Args:
+        allow_code: import the code that its spec names, which may do anything.
+        memory: what networks may take, such as ``"4GB"``; larger weight sets stay in files.
 
     Raises:
         StoreError: the folder is no run, or its training is not finished.
-        SpecError: a plugin that the run used is not installed.
-        WflowError: there is no such device here.
+        SpecError: a plugin that the run used is not installed, or it names code.
+        WflowError: there is no such device here, or memory is too little for a single network.
     """
-    where, store = choose(device), Store(Path(folder))
-    return TrainedFlow(assemble(load_spec(run_spec(store.folder))), store, where)
+    where, budget = choose(device), Memory.of(memory) if isinstance(memory, str) else memory
+    store = Store(Path(folder), budget)
+    assembly = assemble(load_spec(run_spec(store.folder), allow_code=allow_code))
+    refuse_memory(budget, assembly, where)
+    return TrainedFlow(assembly, store, where)

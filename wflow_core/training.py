@@ -17,7 +17,7 @@ from wflow_core.averaging import AveragedNetwork
 from wflow_core.errors import DataError
 from wflow_core.flow import EndLoss, Flow
 from wflow_core.interfaces.component import Report, silent
-from wflow_core.interfaces.coupling import Coupling
+from wflow_core.interfaces.coupling import Coupling, draw_given
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.options import TrainOptions
 from wflow_core.space import Points
@@ -51,6 +51,8 @@ class Trainer:
         self.held_out_runs = held_out.run.unique()
         x0, x1 = coupling.draw(self.zoo, min(len(self.zoo), 2048), generator)
         velocity.standardize(x0, x1)
+        if self.zoo.given is not None:
+            velocity.standardize_conditions(self.zoo.given)
         # Each part counts alike, however far training moves it.
         self.weight = 1 / velocity.displacement_scale().square()
         self.validation = Validation(flow, coupling, held_out, self.weight, generator, behavior)
@@ -82,10 +84,11 @@ class Trainer:
         o = self.options
         for group in self.optimizer.param_groups:
             group["lr"] = o.lr * self._rate()
-        x0, x1 = self.coupling.draw(self.zoo, o.batch_size, self.generator)
+        x0, x1, given = draw_given(self.coupling, self.zoo, o.batch_size, self.generator)
+        given = {name: self._dropped(of) for name, of in given.items()}
         t = self.flow.times.draw(o.batch_size, self.generator)
         loss = self.flow.loss(
-            self._velocity, x0, x1, t, self.generator, self.weight, self.behavior
+            self._velocity, x0, x1, t, self.generator, self.weight, self.behavior, **given
         ).mean()
         self.optimizer.zero_grad()
         loss.backward()
@@ -94,11 +97,17 @@ class Trainer:
         self.average.update(self.velocity, self.iteration)
         return loss.detach()
 
-    def _velocity(self, x: Tensor, t: Tensor) -> Tensor:
+    def _dropped(self, given: Tensor) -> Tensor:
+        """Records ``[B, K]``, all of a pair left out at random: what is learned without them."""
+        g, drop = self.generator, self.velocity.space.conditions.drop
+        out = torch.rand(len(given), 1, generator=g, device=g.device) < drop
+        return given.masked_fill(out, math.nan)
+
+    def _velocity(self, x: Tensor, t: Tensor, **condition: Tensor) -> Tensor:
         """The network in low precision if so asked; the manifold's operations never are."""
         low = torch.bfloat16 if self.options.precision == "bfloat16" else None
         with torch.autocast(x.device.type, low, enabled=low is not None):
-            found: Tensor = self.velocity(x, t)
+            found: Tensor = self.velocity(x, t, **condition)
         return found.to(x.dtype)
 
     def _rate(self) -> float:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wflow_core.flow import EndLoss, Flow
-from wflow_core.interfaces.coupling import Coupling
+from wflow_core.interfaces.coupling import Coupling, draw_given
 from wflow_core.space import Points
 
 PAIRS = 512
@@ -37,7 +37,7 @@ class Validation:
         behavior: EndLoss | None = None,
     ):
         self.flow, self.weight, self.behavior = flow, weight, behavior
-        self.x0, self.x1 = coupling.draw(held_out, PAIRS, generator)
+        self.x0, self.x1, self.given = draw_given(coupling, held_out, PAIRS, generator)
         self.t = flow.times.draw(PAIRS, generator)
         self.seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         self.starts = self.x0[:SAMPLES]
@@ -48,7 +48,7 @@ class Validation:
         """``held_out_loss``, and ``spread_ratio`` unless one network alone is held out."""
         noise = torch.Generator(self.x0.device).manual_seed(self.seed)
         loss = self.flow.loss(
-            model, self.x0, self.x1, self.t, noise, self.weight, self.behavior
+            model, self.x0, self.x1, self.t, noise, self.weight, self.behavior, **self.given
         ).mean()
         spread = (_spread(self._sample(model)) / self.reference).item()
         known = {"spread_ratio": spread} if math.isfinite(spread) else {}
@@ -56,11 +56,12 @@ class Validation:
 
     def _sample(self, model: nn.Module) -> Tensor:
         """Few Euler steps along geodesics, ended by the jump to the predicted end."""
-        x, field = self.starts, self.flow.field(model)
+        given = {name: of[:SAMPLES] for name, of in self.given.items()}
+        x, field = self.starts, self.flow.field(model, **given)
         grid = torch.linspace(0, 1, STEPS + 1, device=x.device)
         for t in grid[:-2]:
             x = self.flow.manifold.expmap(x, field(t, x) / STEPS)
-        return self.flow.jump(model, grid[-2], x)
+        return self.flow.jump(model, grid[-2], x, **given)
 
 
 def _spread(x: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ weights of one network, Q buffer entries of one network.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,16 @@ from wflow_core.errors import DataError
 from wflow_core.layout import Slot, WeightLayout
 
 __all__ = ["Slot", "WeightLayout", "WeightSet"]
+
+RECORDS = "records."
+"""What the names of records begin with among tensors."""
+
+
+def fields_of(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Fields of a weight set, from the tensors that ``WeightSet.tensors`` gave."""
+    fields: dict[str, Any] = {n: t for n, t in tensors.items() if not n.startswith(RECORDS)}
+    records = {n[len(RECORDS) :]: t for n, t in tensors.items() if n.startswith(RECORDS)}
+    return fields | ({"records": records} if records else {})
 
 
 @dataclass(frozen=True)
@@ -28,6 +39,9 @@ class WeightSet:
         initial: ``[N, P]`` the weights that training started from, where known.
         run: ``[N]`` the training run of each network; snapshots of one run share it.
         step: ``[N]`` the optimizer step at which each was taken.
+        records: name -> ``[N]``, what else is known of each: numbers (float, NaN where unknown), or
+            places in its categories (int64, -1 where unknown). Of samples, what was asked for.
+        categories: name of a record -> the names of its values, of those that are no numbers.
     """
 
     layout: WeightLayout
@@ -37,6 +51,8 @@ class WeightSet:
     run: Tensor
     step: Tensor
     initial: Tensor | None = None
+    records: dict[str, Tensor] = field(default_factory=dict)
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -83,16 +99,21 @@ class WeightSet:
             run=self.run[index],
             step=self.step[index],
             initial=initial,
+            records={name: tensor[index] for name, tensor in self.records.items()},
         )
 
     def to(self, device: torch.device | str) -> WeightSet:
-        tensors = {name: tensor.to(device) for name, tensor in self.tensors().items()}
-        return replace(self, **tensors)  # type: ignore[arg-type]
+        return self.with_tensors({name: t.to(device) for name, t in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors by the names of their fields, for storing."""
+        """The tensors by the names of their fields, those of records as ``records.<name>``."""
         named = {f: getattr(self, f) for f in ("weights", "buffers", "run", "step", "initial")}
+        named |= {f"{RECORDS}{name}": tensor for name, tensor in self.records.items()}
         return {name: tensor for name, tensor in named.items() if tensor is not None}
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> WeightSet:
+        """The same with other tensors, by the names that ``tensors`` gives them."""
+        return replace(self, **fields_of(tensors))
 
     def state_dicts(self) -> list[dict[str, Tensor]]:
         """One state dict a network, as ``load_state_dict`` takes it."""

@@ -63,6 +63,13 @@ class Architecture(Component):
         """
         raise UnsupportedError(f"{self!r} does not know the density of its initialiser")
 
+    def known_as(self, name: str) -> str | None:
+        """What a tensor of files that others made is called in the module.
+
+        None: networks of this architecture do without it, as without the head for another task.
+        """
+        return name
+
     def graph(self) -> WeightGraph:
         """The graph of the weights, from the symmetry."""
         return self.bound_symmetry.graph

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +13,9 @@ from torch import Tensor
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component, Report, silent
 from wflow_core.interfaces.task import Task
+from wflow_core.pieces import held_set, join, rows_at_once
 from wflow_core.proof import prove
+from wflow_core.stored import asking
 from wflow_core.symmetry import Element
 from wflow_core.weights import WeightSet
 
@@ -60,17 +62,22 @@ class Canonicalizer(Component):
         Raises:
             SymmetryError: networks of a sample no longer compute what they did.
         """
+        return join(self.pieces(networks, chunk))
+
+    def pieces(self, networks: WeightSet, chunk: int = 4096) -> Iterator[WeightSet]:
+        """The same, some networks at a time, in memory: fewer where theirs lie in files.
+
+        Raises:
+            SymmetryError: networks of a sample no longer compute what they did.
+        """
         last = last_of_run(networks)
         if self.element_of == "network":
             last = torch.arange(len(networks), device=last.device)
-        pieces = [
-            self._transform(networks[s : s + chunk], networks.weights[of])
-            for s, of in zip(range(0, len(networks), chunk), torch.split(last, chunk), strict=True)
-        ]
-        whole = {
-            name: torch.cat([p.tensors()[name] for p in pieces]) for name in pieces[0].tensors()
-        }
-        return replace(networks, **whole)  # type: ignore[arg-type]
+        chunk = rows_at_once(networks.weights, chunk)
+        for start, of in zip(range(0, len(networks), chunk), last.split(chunk), strict=True):
+            piece = held_set(networks[start : start + chunk])
+            own = torch.equal(of, torch.arange(start, start + len(of), device=of.device))
+            yield self._transform(piece, piece.weights if own else networks.weights[of])
 
     def _transform(self, networks: WeightSet, last: Tensor) -> WeightSet:
         element, initial = self.element(last), networks.initial
@@ -88,12 +95,20 @@ class Canonicalizer(Component):
 
 
 def canonical(
-    canonicalizers: Sequence[Canonicalizer], zoo: WeightSet, report: Report = silent
+    canonicalizers: Sequence[Canonicalizer],
+    zoo: WeightSet,
+    report: Report = silent,
+    gather: Callable[[Iterable[WeightSet]], WeightSet] = join,
 ) -> WeightSet:
-    """A zoo through every canonicalizer in their order, each fitted to what it is given."""
+    """A zoo through every canonicalizer in their order, each fitted to what it is given.
+
+    Args:
+        gather: makes one weight set of the pieces of each step; in memory by default.
+    """
     for done, canonicalizer in enumerate(canonicalizers, start=1):
-        canonicalizer.fit(zoo)
-        zoo = canonicalizer.transform(zoo)
+        with asking(repr(canonicalizer)):
+            canonicalizer.fit(zoo)
+            zoo = gather(canonicalizer.pieces(zoo))
         report(done, len(canonicalizers))
     return zoo
 

@@ -25,11 +25,17 @@ class Codec(Component):
     @property
     @abstractmethod
     def dim(self) -> int:
-        """D, known from the options, before fitting.
+        """D, known from the options, unless they leave it to fitting.
 
         Raises:
-            UnsupportedError: the options leave it to fitting. Such a codec is for Python alone.
+            UnsupportedError: it is not known yet.
         """
+
+    @property
+    def settled(self) -> bool:
+        """Whether ``dim`` is known. Where fitting settles it, what is built for D coordinates is
+        built anew after the codec has its state."""
+        return True
 
     @abstractmethod
     def fit(self, zoo: WeightSet) -> None:

@@ -41,11 +41,14 @@ class Component(ABC):
             ``wflow_core.space.REASONS``; checked before anything runs.
         offers: what the component brings for others to need. An instance may refine both by
             its options, as ``need:option=value``.
+        code: options that name code to import, ``package.module:Name`` or ``file.py:Name``
+            (``wflow_core.named_code``); a spec may give them only where code is allowed.
     """
 
     Config: ClassVar[type[Options]] = Options
     needs: frozenset[str] = frozenset()
     offers: frozenset[str] = frozenset()
+    code: ClassVar[frozenset[str]] = frozenset()
 
     config: Any
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component
 from wflow_core.interfaces.task import Task
+from wflow_core.recalibration import Recalibration
 from wflow_core.weights import WeightSet
 
 if TYPE_CHECKING:
@@ -55,6 +58,12 @@ class Metric(Component):
         super().__init__(**options)
         self.task = task
         self.architecture = architecture
+
+    @cached_property
+    def recalibrate(self) -> Callable[[WeightSet], WeightSet]:
+        """For networks that a metric makes and nobody trained, such as midpoints: BatchNorm
+        statistics measured on training rows. In a run they are those of the samples."""
+        return Recalibration(self.task, self.architecture)
 
     @abstractmethod
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:

@@ -17,7 +17,8 @@ class Velocity(Component, nn.Module):
 
     Its output is the velocity of the flow, of the size of x1 - x0, whatever the flow predicts.
     Parameters never depend on the size of a free group, so that one network
-    serves other widths; standardisation is kept one a part, not one a weight.
+    serves other widths; standardisation is kept one a part, not one a weight. One that can be
+    conditioned offers ``conditions``; which there are, ``space.conditions`` says.
     """
 
     def __init__(self, space: Space, **options: Any):
@@ -33,12 +34,18 @@ class Velocity(Component, nn.Module):
 
         Args:
             symmetry: of the points, where it is another than the space's (another width).
-            condition: what the samples are conditioned on, by name, ``[B, ...]``.
+            condition: ``given [B, K]``, where the space has conditions: what is known of each
+                point, in columns as ``wflow_core.conditions.Conditions`` describes them; NaN where
+                it is not. Without it nothing is known of any.
         """
 
     @abstractmethod
     def standardize(self, x0: Tensor, x1: Tensor) -> None:
         """Set the scales of input and output from a draw of pairs, each ``[B, D]``."""
+
+    def standardize_conditions(self, given: Tensor) -> None:
+        """Set what numbers are standardised by, from records ``[N, K]`` of the zoo."""
+        raise NotImplementedError(f"{type(self).__name__} does not offer conditions")
 
     @abstractmethod
     def displacement_scale(self) -> Tensor:

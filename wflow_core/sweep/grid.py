@@ -29,7 +29,7 @@ class Column(Options):
         pattern=r"^[^.\s]+(\.[^.\s]+)*$",
         description="place in `metrics.json`; where a mean and a std stand there, both are shown",
     )
-    label: Name | None = Field(None, description="heading; none: the path")
+    label: Name | None = Field(None, description="heading; none: made from the path")
     digits: int = Field(3, ge=0, le=12, description="digits after the point")
 
 

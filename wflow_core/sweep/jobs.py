@@ -15,6 +15,7 @@ from pathlib import Path
 from wflow_core.blame import blame, one_line
 from wflow_core.devices import choose
 from wflow_core.errors import WflowError
+from wflow_core.memory import Memory
 from wflow_core.road import run as run_road
 from wflow_core.siblings import Siblings
 from wflow_core.sweep.rows import Run
@@ -40,12 +41,14 @@ class Settings:
     device: str
     threads: int | None
     overwrite: bool
+    memory: Memory | None = None
 
     @property
     def words(self) -> list[str]:
         """Of the command."""
         found = ["--device", self.device] if self.device != "cpu" else []
         found += ["--threads", str(self.threads)] if self.threads else []
+        found += ["--memory", str(self.memory.budget)] if self.memory else []
         return [*found, *["--overwrite"] * self.overwrite]
 
 
@@ -79,7 +82,7 @@ def attempt(run: Run, settings: Settings) -> Failure | None:
     siblings, folder = Siblings(settings.rows), settings.rows / run.folder
     try:
         device = choose(settings.device, settings.threads)
-        run_road(run.assemble(), folder, device, settings.overwrite, siblings)
+        run_road(run.assemble(), folder, device, settings.overwrite, siblings, settings.memory)
     except WflowError as error:
         return Failure(one_line(str(error)))
     except Exception as error:

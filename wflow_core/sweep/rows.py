@@ -53,6 +53,7 @@ class Run:
         folder: its name under ``rows/``.
         source: the spec with all overrides; read once, so that later edits change nothing.
         resolved: the spec with every option written out.
+        allow_code: whether it may name code.
     """
 
     row: str
@@ -60,6 +61,7 @@ class Run:
     folder: str
     source: Source
     resolved: dict[str, Any]
+    allow_code: bool = False
 
     @property
     def label(self) -> str:
@@ -67,7 +69,7 @@ class Run:
 
     def assemble(self) -> Assembly:
         """Fresh components, for one run."""
-        return assemble(parse(deepcopy(self.source)))
+        return assemble(parse(deepcopy(self.source), allow_code=self.allow_code))
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,11 @@ class SweepRow:
     runs: tuple[Run, ...]
 
 
-def load_rows(path: Path) -> tuple[GridFile, tuple[SweepRow, ...]]:
+def load_rows(path: Path, allow_code: bool = False) -> tuple[GridFile, tuple[SweepRow, ...]]:
     """Read a grid and assemble the spec of every row, so that what cannot run is known before.
+
+    Args:
+        allow_code: import the code that specs name, which may do anything.
 
     Raises:
         SpecError: with every problem of all rows, each with its rows.
@@ -95,7 +100,7 @@ def load_rows(path: Path) -> tuple[GridFile, tuple[SweepRow, ...]]:
         try:
             if each.spec not in bases:
                 bases[each.spec] = read_file(path.parent / each.spec)
-            rows.append(_row(file, each, slug, deepcopy(bases[each.spec])))
+            rows.append(_row(file, each, slug, deepcopy(bases[each.spec]), allow_code))
         except SpecError as error:
             for problem in error.problems:
                 told.setdefault(problem, []).append(each.name)
@@ -162,26 +167,28 @@ def choose(rows: Sequence[SweepRow], only: Iterable[str]) -> tuple[SweepRow, ...
     return tuple(row for row in rows if row.name in only or not only)
 
 
-def _row(file: GridFile, each: Plan, slug: str, source: Source) -> SweepRow:
+def _row(file: GridFile, each: Plan, slug: str, source: Source, allow_code: bool) -> SweepRow:
     """The row, if its spec is right for its first seed."""
     values = [part(file.source, at) for at in each.sets]
     if isinstance(source.data, dict):
         source.data["name"] = slug
         for at, name, value in zip(each.sets, each.assigned, values, strict=True):
             put(source, name, value, f"{file.source.place(at)}: {name}")
-    spec = parse(deepcopy(source)).spec
+    spec = parse(deepcopy(source), allow_code=allow_code).spec
     seeds = file.grid.seeds or (spec.seed,)
     source.data["seed"] = seeds[0]
-    resolved = assemble(parse(deepcopy(source))).resolved
-    runs = tuple(_run(each.name, slug, seed, source, resolved) for seed in seeds)
+    resolved = assemble(parse(deepcopy(source), allow_code=allow_code)).resolved
+    runs = tuple(_run(each.name, slug, s, source, resolved, allow_code) for s in seeds)
     given = {name: value.data for name, value in zip(each.assigned, values, strict=True)}
     return SweepRow(each.name, each.spec, given, each.published, runs)
 
 
-def _run(row: str, slug: str, seed: int, source: Source, resolved: dict[str, Any]) -> Run:
+def _run(
+    row: str, slug: str, seed: int, source: Source, resolved: dict[str, Any], allow_code: bool
+) -> Run:
     own = deepcopy(source)
     own.data["seed"] = seed
-    return Run(row, seed, f"{slug}-{seed}", own, resolved | {"seed": seed})
+    return Run(row, seed, f"{slug}-{seed}", own, resolved | {"seed": seed}, allow_code)
 
 
 def _of_rows(problem: str, names: list[str]) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wflow_core.devices import choose
+from wflow_core.memory import Memory
 from wflow_core.record import machine, versions
 from wflow_core.siblings import Siblings
 from wflow_core.store import Store
@@ -34,8 +35,8 @@ def silent(text: str) -> None:
 
 def run_sweep(
     path: Path | str, out: Path | str | None = None, device: str = "cpu", *,
-    threads: int | None = None, only: Collection[str] = (), jobs: int = 1,
-    overwrite: bool = False, say: Say = silent,
+    threads: int | None = None, memory: Memory | None = None, only: Collection[str] = (),
+    jobs: int = 1, overwrite: bool = False, allow_code: bool = False, say: Say = silent,
 ) -> dict[str, Any]:  # fmt: skip
     """Run a grid, or finish or find what was run of it before.
 
@@ -44,9 +45,11 @@ def run_sweep(
     Args:
         path: the grid, a YAML file.
         out: folder of the table and of all runs; None: ``sweeps/NAME``.
+        memory: what the networks of a run may take; larger weight sets stay in files.
         only: names of the rows to run; none: all.
         jobs: runs at a time, each in a process of its own where there are several.
         overwrite: let runs of other specs in the folder be replaced, stage by stage.
+        allow_code: import the code that specs name, which may do anything.
         say: is told where the sweep is, a line at a time.
 
     Returns:
@@ -56,13 +59,14 @@ def run_sweep(
         SpecError: the grid, or the spec of a row, is wrong; nothing was run.
         StoreError: the folder is in use, holds something else, or cannot be written.
     """
-    file, rows = load_rows(Path(path))
+    file, rows = load_rows(Path(path), allow_code)
     chosen = choose_rows(rows, only)
     choose(device, threads)
     folder = Path(out) if out else Path("sweeps") / file.grid.name
-    settings = Settings(folder / ROWS, device, threads, overwrite)
+    settings = Settings(folder / ROWS, device, threads, overwrite, memory)
     refuse_others(folder, file.grid.name, () if overwrite else chosen)
     command = _command(path, out, [row.name for row in chosen if only], settings, jobs)
+    command += " --allow-code" * allow_code
     with Store(folder).locked() as store:
         sweep = Sweep(file, rows, store, settings, command, say)
         return sweep.travel([run for row in chosen for run in row.runs], jobs)

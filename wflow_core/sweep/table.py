@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from wflow_core.sweep.grid import Column, Grid
+from wflow_core.sweep.labels import labels
 from wflow_core.sweep.results import Result, digest
 from wflow_core.sweep.rows import Run, SweepRow
 
@@ -19,9 +20,10 @@ def table(grid: Grid, rows: Sequence[SweepRow], results: Results) -> dict[str, A
     """The table: its columns, a row each, and what there is to say about it."""
     found = [_row(row, grid.columns, results) for row in rows]
     done = [results[run.folder] for row in rows for run in row.runs]
+    headed = zip(grid.columns, labels(grid.columns), strict=True)
     return {
         "name": grid.name,
-        "columns": [c.model_dump() | {"label": c.label or c.path} for c in grid.columns],
+        "columns": [c.model_dump() | {"label": label} for c, label in headed],
         "rows": found,
         "seconds": total_seconds(done),
         "notes": [_unmeasured(c) for c in grid.columns if _never(c, done)],

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from wflow_core.interfaces.coupling import IndexedCoupling
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.world import Normal, seeded, small_points, small_space
 
@@ -24,6 +25,16 @@ class CouplingContract(Contract):
         nearest = torch.cdist(x1, zoo.x, compute_mode="donot_use_mm_for_euclid_dist").min(1)
         assert nearest.values.max() < 1e-6
         assert len(nearest.indices.unique()) == len(zoo)
+
+    def test_pairs_end_where_they_say_if_it_tells(self) -> None:
+        if not issubclass(self.component, IndexedCoupling):
+            return
+        zoo = small_points()
+        x0, x1, index = self.make().pairs(zoo, 50, seeded())
+        assert torch.equal(x1, zoo.x[index])
+        drawn = self.make().draw(zoo, 50, seeded())
+        assert torch.equal(x0, drawn[0])
+        assert torch.equal(x1, drawn[1])
 
     def test_every_network_of_the_zoo_is_drawn_alike(self) -> None:
         zoo, n = small_points(), 2400

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wflow_core.conditions import Record
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.symmetry import Element
 from wflow_core.testing.contract import Contract
@@ -19,10 +20,10 @@ class VelocityContract(Contract):
     def context(self) -> tuple[Any, ...]:
         return (small_space(),)
 
-    def velocity(self) -> Velocity:
+    def velocity(self, made: Velocity | None = None) -> Velocity:
         """With random parameters, since a head that starts at zero would hide everything."""
         torch.manual_seed(0)
-        made: Velocity = self.make()
+        made = made or self.make()
         with torch.no_grad():
             for p in made.parameters():
                 p.copy_(0.2 * torch.randn(p.shape, generator=seeded(p.numel())))
@@ -61,6 +62,24 @@ class VelocityContract(Contract):
         element = Element(symmetry.random(len(x), seeded(5)).perm)
         moved, out = velocity(symmetry.act(x, element), t), velocity(x, t)
         torch.testing.assert_close(moved, symmetry.act(out, element), atol=1e-5, rtol=1e-4)
+
+    def test_every_condition_matters_and_may_be_left_out_if_it_takes_conditions(self) -> None:
+        if "conditions" not in self.component.offers:
+            return
+        records = Record("loss"), Record("kind", ("a", "b"))
+        velocity = self.velocity(self.component(small_space(*records), **self.options))
+        x, t = self._points()
+        given = torch.tensor([[0.1, 0.0], [0.3, 1.0], [2.0, 1.0]] * 2)
+        velocity.standardize_conditions(given)
+        out, null = velocity(x, t, given=given), torch.full_like(given, torch.nan)
+        torch.testing.assert_close(velocity(x, t), velocity(x, t, given=null))
+        for column in (0, 1):
+            less = given.index_fill(1, torch.tensor([column]), torch.nan)
+            for other in (given + torch.eye(2)[column] * (1 - 2 * given[:, 1:]), less):
+                assert ((velocity(x, t, given=other) - out).abs().amax(1) > 1e-4).all()
+        alone = velocity(x[1:2], t[1:2], given=given[1:2])
+        torch.testing.assert_close(out[1:2], alone, atol=1e-5, rtol=1e-4)
+        assert self.make().state_dict().keys() < velocity.state_dict().keys()
 
     def _points(self) -> tuple[Tensor, Tensor]:
         g = seeded()

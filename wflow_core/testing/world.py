@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from wflow_core.conditions import Conditions, Record
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.prior import Prior
@@ -115,10 +116,12 @@ def small_network() -> SmallNetwork:
     return SmallNetwork(small_task().signature)
 
 
-def small_space() -> Space:
-    """The space of the small network's weights, which offers everything."""
+def small_space(*records: Record) -> Space:
+    """The space of the small network's weights, which offers everything, under conditions on
+    records, where some are given."""
     symmetry = small_network().bound_symmetry
-    return Space(Flat(symmetry.layout.size, symmetry), symmetry, frozenset(REASONS))
+    flat, conditions = Flat(symmetry.layout.size, symmetry), Conditions(records, drop=0.1)
+    return Space(flat, symmetry, frozenset(REASONS), conditions=conditions)
 
 
 def small_zoo(runs: int = 12, snapshots: int = 2, network: Architecture | None = None) -> WeightSet:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from wflow_core.conditions import Conditions
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.world import seeded, small_network, small_task
 from wflow_core.weights import WeightSet
@@ -37,6 +38,12 @@ class ZooContract(Contract):
         assert (networks.initial is not None) == offered
         if networks.initial is not None:
             assert networks.initial.shape == networks.weights.shape
+
+    def test_records_are_those_that_it_tells_of(self) -> None:
+        made = self.make()
+        Conditions(made.records).columns(networks := made.collect(seeded()))
+        assert networks.records.keys() == {record.name for record in made.records}
+        assert all(of.shape == (len(networks),) for of in networks.records.values())
 
     def test_retraining_gives_as_many_as_asked(self) -> None:
         if "retraining" in self.component.offers:

@@ -17,6 +17,9 @@ from wflow_plugins.architectures.attention import STREAM, Heads
 from wflow_plugins.architectures.bert_module import BertForScores
 from wflow_plugins.architectures.transformer import Transformer, linear, norm, refuse_uneven
 
+OLDER = {"gamma": "weight", "beta": "bias"}
+"""What tensors of a LayerNorm were called, and are called now."""
+
 
 class Bert(Transformer):
     """The BERT encoder over token ids; id 0 is padding, which no other token looks at.
@@ -24,6 +27,10 @@ class Bert(Transformer):
     Tensors are called as those of ``BertForSequenceClassification`` in Hugging Face's package
     transformers; neither it nor a download is needed. The defaults are small: BERT-base has
     ``vocabulary: 30522, width: 768, layers: 12, heads: 12, intermediate: 3072, positions: 512``.
+
+    In files of others, ``LayerNorm.gamma`` and ``beta`` are its weight and bias; ``position_ids``,
+    which are the numbers 0, 1, ..., and ``cls``, the heads of pretraining, are left out. The pooler
+    and the classifier must be there.
 
     Groups: ``stream``, of each layer N ``layer.N.heads``, ``.qk`` and ``.vo`` in each head, and
     ``.hidden``, and ``pooled``; ``vocabulary``, ``position``, ``segment``, ``output`` are anchored.
@@ -64,6 +71,12 @@ class Bert(Transformer):
 
     def network(self) -> nn.Module:
         return BertForScores(self.vocabulary, self.signature.outputs, self.config)
+
+    def known_as(self, name: str) -> str | None:
+        if name == "bert.embeddings.position_ids" or name.startswith("cls."):
+            return None
+        layer, _, last = name.rpartition(".")
+        return f"{layer}.{OLDER.get(last, last)}" if layer.endswith("LayerNorm") else name
 
     def symmetry(self) -> Symmetry:
         c, embeddings = self.config, "bert.embeddings"

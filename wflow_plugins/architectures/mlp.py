@@ -17,6 +17,7 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
 from wflow_core.weights import WeightLayout
+from wflow_plugins.architectures.initialisers import Family, draw, spread
 
 # What each activation lets through: a(s x) = s a(x) for positive s, for s = -1, or for neither.
 ACTIVATIONS: dict[str, tuple[type[nn.Module], Literal["none", "sign", "positive"]]] = {
@@ -43,6 +44,12 @@ class Mlp(Architecture):
         activation: Literal["relu", "tanh", "gelu", "sigmoid"] = Field(
             "relu", description="between the layers"
         )
+        init: Family = Field(
+            "torch",
+            description="law of fresh weights: torch's own, that of Kaiming He (for ReLU) or of "
+            "Xavier Glorot, uniform in +-0.1, or normal with a standard deviation of 0.02; all but "
+            "the first with biases 0",
+        )
 
     def __init__(self, signature: Signature, **options: Any):
         super().__init__(signature, **options)
@@ -64,6 +71,9 @@ class Mlp(Architecture):
             if number > 1:
                 module.add_module(f"act{number - 1}", ACTIVATIONS[self.config.activation][0]())
             module.add_module(f"fc{number}", nn.Linear(fan_in, fan_out))
+        if self.config.init != "torch":
+            drawn = self.initialize(1, torch.default_generator)[0]
+            module.load_state_dict(WeightLayout.of_parameters(module).state_dict(drawn))
         return module
 
     def symmetry(self) -> Symmetry:
@@ -87,18 +97,11 @@ class Mlp(Architecture):
         return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.module))
 
     def initialize(self, n: int, generator: torch.Generator) -> Tensor:
-        bound = self._bound().to(generator.device)
-        uniform = torch.rand(n, len(bound), generator=generator, device=generator.device)
-        return bound * (2 * uniform - 1)
+        return draw(self.config.init, self.sizes, n, generator)
 
     def initial_log_prob(self, weights: Tensor) -> Tensor:
-        bound = self._bound().to(weights)
+        if self.config.init != "torch":  # biases start at a constant
+            return super().initial_log_prob(weights)
+        bound = spread("torch", self.sizes).to(weights)
         inside = (weights.abs() <= bound).all(-1)
-        density = -(2 * bound).log().sum()
-        return torch.where(inside, density, -torch.inf)
-
-    def _bound(self) -> Tensor:
-        """``[P]``: torch draws a linear layer uniformly from +-1/sqrt(fan_in), its bias, too."""
-        counts = [fan_in * fan_out + fan_out for fan_in, fan_out in pairwise(self.sizes)]
-        bounds = torch.tensor([fan_in**-0.5 for fan_in in self.sizes[:-1]])
-        return bounds.repeat_interleave(torch.tensor(counts))
+        return torch.where(inside, -(2 * bound).log().sum(), -torch.inf)

@@ -2,53 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import nn
+from pydantic import Field
+from torch import Tensor, nn
 
+from wflow_core.blame import one_line
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature
+from wflow_core.named_code import PATTERN, load_code
 from wflow_core.symmetry import Symmetry
 from wflow_plugins.architectures.tracing import Found, find
 
 
 class Traced(Architecture):
-    """A module of your own, in Python: ``Traced(signature, module=my_module)``.
+    """A module of your own: its groups and parts are found in its program.
 
-    Groups and parts are found in what torch.export captures of the module; what cannot be proved
-    stays anchored, and ``found.notes`` says so. Groups are called after the layers that write them.
-    A spec cannot give a module, since it names no code to import.
+    What torch.export captures of the module is followed; what cannot be proved stays anchored, and
+    ``found.notes`` says so. Groups are called after the layers that write them. A spec names the
+    class, or a function that makes a module, and the code is imported with `--allow-code` alone.
 
     Args:
-        module: a module, or a function that makes a fresh one each time it is called.
+        module: from Python, also a module, or a class or function that makes a fresh one.
+        arguments: what the class or function is called with.
 
     Raises:
-        UnsupportedError: no module is given, or torch.export cannot capture it.
+        UnsupportedError: no module is given, it does not fit the task, or torch.export cannot
+            capture it.
+        PluginError: what is named cannot be imported.
     """
 
     class Config(Options):
-        pass
+        module: str | None = Field(
+            None,
+            pattern=PATTERN,
+            description="what makes the module, as `package.module:Class`, or `file.py:Class` from "
+            "where wflow is started",
+        )
+        arguments: dict[str, Any] = Field({}, description="what it is called with")
+
+    code = frozenset({"module"})
 
     def __init__(
         self,
         signature: Signature,
-        module: nn.Module | Callable[[], nn.Module] | None = None,
-        **options: Any,
+        module: nn.Module | Callable[..., nn.Module] | str | None = None,
+        arguments: Mapping[str, Any] | None = None,
     ):
-        super().__init__(signature, **options)
+        named = module if isinstance(module, str) else None
+        super().__init__(signature, module=named, arguments=dict(arguments or {}))
         if module is None:
             raise UnsupportedError(
-                "traced needs a module, which a spec cannot give: a spec names no code to import; "
-                "use Traced(signature, module=...) from Python, or register an architecture of "
-                "your own"
+                "traced needs a module: set architecture.module to `package.module:Class` or "
+                "`file.py:Class`, from Python to a module or what makes one"
             )
-        self._given = module
+        self._given: Any = module if named is None else load_code(named)
+        if isinstance(self._given, nn.Module) and arguments:
+            raise UnsupportedError(
+                "traced: a module that is made already takes no arguments; give its class"
+            )
 
     def build(self) -> nn.Module:
         """A fresh module.
@@ -58,10 +76,23 @@ class Traced(Architecture):
                 ``reset_parameters`` draws anew.
         """
         if not isinstance(self._given, nn.Module):
-            return self._given()
-        module = deepcopy(self._given)
+            return self._made()
+        module: nn.Module = deepcopy(self._given)
         _draw_anew(module)
         return module
+
+    def _made(self) -> nn.Module:
+        name = self.config.module or getattr(self._given, "__name__", "the function")
+        try:
+            made = self._given(**self.config.arguments)
+        except Exception as error:  # whatever the code of others raises
+            raise UnsupportedError(
+                f"traced: {name} makes no module of {self.config.arguments}: "
+                f"{type(error).__name__}: {one_line(str(error))}"
+            ) from error
+        if not isinstance(made, nn.Module):
+            raise UnsupportedError(f"traced: {name} makes a {type(made).__name__}, not a module")
+        return made
 
     @cached_property
     def module(self) -> nn.Module:
@@ -76,10 +107,29 @@ class Traced(Architecture):
         """Groups, parts, notes on what stayed anchored, and coverage."""
         x = self.signature.draw(2, torch.Generator().manual_seed(0))
         known = [p.dtype for p in self.module.parameters() if p.is_floating_point()]
-        return find(self.module, x.to(known[0]) if known and x.is_floating_point() else x)
+        x = x.to(known[0]) if known and x.is_floating_point() else x
+        self._refuse_unfit(x)
+        return find(self.module, x)
 
     def symmetry(self) -> Symmetry:
         return self.found.symmetry(self.module)
+
+    @torch.no_grad()
+    def _refuse_unfit(self, x: Tensor) -> None:
+        """A module that does not take or give what the task's signature says."""
+        inputs, wanted = list(x.shape), [len(x), self.signature.outputs]
+        try:
+            made = self.module(x)
+        except Exception as error:  # whatever the code of others raises
+            raise UnsupportedError(
+                f"traced: the module fails on inputs {inputs} of this task: "
+                f"{type(error).__name__}: {one_line(str(error))}"
+            ) from error
+        got = list(made.shape) if isinstance(made, Tensor) else f"a {type(made).__name__}"
+        if got != wanted:
+            raise UnsupportedError(
+                f"traced: of inputs {inputs} the module makes {got}; this task wants {wanted}"
+            )
 
 
 def _draw_anew(module: nn.Module) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wflow_core.batched import BatchedNetworks
+from wflow_core.by_batch import by_batch
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Split, Task
@@ -28,7 +28,7 @@ class OnData:
             what = "no task" if task is None else f"{task!r}, which has no data"
             raise UnsupportedError(f"{why} needs a task with data; got {what}")
         self.task, self.objective = task, task.objective
-        self.networks = BatchedNetworks(_by_batch(architecture.module))
+        self.networks = BatchedNetworks(by_batch(architecture.module))
 
     def state(self, weights: Tensor) -> dict[str, Tensor]:
         """``[N, P] -> {name: [N, *shape]}`` with the module's own buffers."""
@@ -48,11 +48,3 @@ class OnData:
             for batch in self.task.batches("train", size, generator):
                 x = batch.x.to(like) if batch.x.is_floating_point() else batch.x.to(like.device)
                 yield Split(x, batch.y.to(like.device))
-
-
-def _by_batch(module: nn.Module) -> nn.Module:
-    module = copy.deepcopy(module).eval()
-    for layer in module.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.train()
-    return module

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wflow_core.groups import Element
 from wflow_core.interfaces.canonicalizer import Canonicalizer
+from wflow_core.pieces import held, split
 from wflow_core.weights import WeightSet
 
 CHUNK = 1024
@@ -28,13 +29,13 @@ class ToReference(Canonicalizer):
         """The element that brings ``[B, P]`` closest to ``reference [1, P]``."""
 
     def fit(self, zoo: WeightSet) -> None:
-        symmetry, reference = self.architecture.bound_symmetry, zoo.weights[:1]
+        symmetry, reference = self.architecture.bound_symmetry, held(zoo.weights[:1])
         with torch.no_grad():
             for _ in range(self.config.rounds):
-                pieces = [
-                    symmetry.act(w, self.brought(w, reference)) for w in zoo.weights.split(CHUNK)
-                ]
-                reference = torch.cat(pieces).mean(0, keepdim=True)
+                total = torch.zeros_like(reference)
+                for w in split(zoo.weights, CHUNK):
+                    total += symmetry.act(w, self.brought(w, reference)).sum(0)
+                reference = total / len(zoo)
         self.reference = reference
 
     def element(self, weights: Tensor) -> Element:

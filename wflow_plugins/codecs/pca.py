@@ -41,8 +41,8 @@ class Pca(StreamedCodec):
     class Config(Options):
         components: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)] = Field(
             16,
-            description="number of components; or, from Python, the fraction of the variance that "
-            "they hold at least",
+            description="number of components; or, below 1 or as 1.0, the fraction of the variance "
+            "that they hold at least",
         )
         whiten: bool = Field(True, description="give each coordinate variance 1 over the zoo")
         standardize: frames.Standardize = Field(
@@ -74,12 +74,16 @@ class Pca(StreamedCodec):
         wanted = self.config.components
         if isinstance(wanted, int):
             return wanted
-        if not self.learned:
+        if not self.settled:
             raise UnsupportedError(
-                f"codec pca: how many components hold {wanted:g} of the variance is known once the "
-                "zoo is; a spec gives their number"
+                f"codec pca: how many components hold {wanted:g} of the variance is known once it "
+                "is fitted"
             )
         return self.learned["coordinates"].shape[1]
+
+    @property
+    def settled(self) -> bool:
+        return isinstance(self.config.components, int) or bool(self.learned)
 
     @property
     def explained_variance_ratio(self) -> Tensor:

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.coupling import Coupling
+from wflow_core.interfaces.coupling import IndexedCoupling
 from wflow_core.interfaces.prior import Prior
 from wflow_core.matching import align
 from wflow_core.space import Points, Space
 
 
-class OptimalTransport(Coupling):
+class OptimalTransport(IndexedCoupling):
     """Independent draws, of which those that lie close are paired.
 
     The cost is the squared geodesic distance; the assignment is exact, one on the CPU a batch, for
@@ -26,6 +26,10 @@ class OptimalTransport(Coupling):
     With ``align`` the units of x1 are then brought into the order that lies closest to x0. An
     equivariant velocity makes networks in all orders anyway; so it need not learn to sort units
     against the order that noise gave them, and the ways are shorter.
+
+    Under conditions, pairs are chosen among networks of the same categories alone: else the prior
+    would depend on the condition, and sampling would start where no training did (Cheng & Schwing
+    2025, arXiv 2503.10636). Of numbers no two are the same, so they are refused.
 
     Source: Pooladian et al. 2023 (arXiv 2304.14772), Tong et al. 2024 (arXiv 2302.00482); modulo
     symmetry Klein, Krämer, Noé 2023 (arXiv 2306.15030).
@@ -43,18 +47,34 @@ class OptimalTransport(Coupling):
             raise UnsupportedError(
                 "coupling ot: `align` needs the symmetry of the weights, which a codec hides"
             )
+        if numbers := [r.name for r in space.conditions.records if r.categories is None]:
+            raise UnsupportedError(
+                f"coupling ot: under a condition on numbers ({', '.join(numbers)}) the prior would "
+                "depend on them; take `independent`, or records that are categories"
+            )
 
-    def draw(self, zoo: Points, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def pairs(
+        self, zoo: Points, n: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
         index = torch.randint(len(zoo), (n,), generator=generator, device=generator.device)
-        x0, x1 = self.prior.sample(n, generator), zoo.x[index]
-        blocks = zip(x0.split(self.config.batch), x1.split(self.config.batch), strict=True)
-        x1 = torch.cat([b[self._assign(a, b)] for a, b in blocks])
-        symmetry = self.space.symmetry
-        return x0, align(symmetry, x1, x0) if symmetry and self.config.align else x1
+        x0, size = self.prior.sample(n, generator), self.config.batch
+        ends = (zoo[of] for of in index.split(size))
+        order = [self._assign(a, b.x, b.given) for a, b in zip(x0.split(size), ends, strict=True)]
+        index = torch.cat([of[to] for of, to in zip(index.split(size), order, strict=True)])
+        x1, symmetry = zoo.x[index], self.space.symmetry
+        return x0, align(symmetry, x1, x0) if symmetry and self.config.align else x1, index
 
-    def _assign(self, x0: Tensor, x1: Tensor) -> Tensor:
-        """``[n]``: the row of ``x1 [n, D]`` that each row of ``x0 [n, D]`` is paired with."""
+    def _assign(self, x0: Tensor, x1: Tensor, given: Tensor | None = None) -> Tensor:
+        """``[n]``: the row of ``x1 [n, D]`` that each row of ``x0 [n, D]`` is paired with.
+
+        Args:
+            given: ``[n, K]`` categories, which row i of both has: pairs are of the same.
+        """
         cost = self.space.manifold.pairwise(x0, x1).square()
+        if given is not None:
+            kind = given.nan_to_num(-1)
+            other = (kind.unsqueeze(1) != kind).any(-1)
+            cost = cost.double() + other * (1 + len(cost) * cost.max().double())
         try:
             _, columns = linear_sum_assignment(cost.cpu().numpy())
         except ValueError as error:

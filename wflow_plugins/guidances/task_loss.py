@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any, Self
 
@@ -10,6 +10,7 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
+from wflow_core.by_batch import networks_by_batch
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
@@ -19,6 +20,9 @@ from wflow_core.objectives import Objective
 
 ENTRIES = 2**24
 """Entries of inputs times networks whose activations are held at once."""
+
+LEAST = 64
+"""Rows at least that BatchNorm normalises by, where there are so many."""
 
 HASH = 2_654_435_761
 """Knuth's multiplicative hash, which scatters neighbouring times."""
@@ -30,7 +34,7 @@ class TaskLoss(Guidance):
     The data is the training split, or a subset of it: drawn once and the same for every network,
     step and run, or another at each time, decided by the time alone, so that the field stays a
     function of point and time. Early points are noise, whose loss says little: start the window
-    late.
+    late. BatchNorm normalises by the rows at hand, for points have no statistics.
 
     Another task than the run's may be given by ``task``.
 
@@ -65,6 +69,7 @@ class TaskLoss(Guidance):
         **options: Any,
     ):
         super().__init__(task, architecture, decode, **options)
+        self._networks = networks_by_batch(architecture, self.config.batch_size)
         self._moved: dict[tuple[torch.device, torch.dtype], Split] = {}
 
     def drift(self, x: Tensor, t: Tensor) -> Tensor:
@@ -81,12 +86,22 @@ class TaskLoss(Guidance):
         data = self._data_for(x, t)
         rows = max(1, ENTRIES // max(1, len(x) * data.x[0].numel()))
         point, total = x.requires_grad_(), torch.zeros_like(x)
-        for inputs, targets in zip(data.x.split(rows), data.y.split(rows), strict=True):
-            outputs = self.architecture.networks(self.decode(point), inputs)
+        for chunk in self._chunks(data, rows):
+            outputs = self._networks(self.decode(point), chunk.x)
             # A sum over networks, so that none scales or bends another's gradient.
-            loss = self._objective.loss(outputs, targets).sum() / len(data)
+            loss = self._objective.loss(outputs, chunk.y).sum() / len(data)
             total += torch.autograd.grad(loss, point)[0]
         return total
+
+    def _chunks(self, data: Split, rows: int) -> Iterator[Split]:
+        """So many rows at a time; where BatchNorm mixes them, about so many out of all, for rows
+        may be in the order of their classes."""
+        if self._networks is self.architecture.networks:
+            yield from map(Split, data.x.split(rows), data.y.split(rows))
+            return
+        count = max(1, len(data) // max(LEAST, rows))
+        for first in range(count):
+            yield Split(data.x[first::count], data.y[first::count])
 
     def _data_for(self, x: Tensor, t: Tensor) -> Split:
         """The rows at a time, on the device of the points and in their precision."""

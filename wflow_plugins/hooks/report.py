@@ -49,7 +49,9 @@ class Report(Hook):
             return
         from wflow_plugins.report.write import write_report
 
-        write_report(folder, None, self.config.steps, self.config.networks, say=self._say)
+        # Code that the spec names was allowed, or the run that ends here had not begun.
+        c = self.config
+        write_report(folder, None, c.steps, c.networks, say=self._say, allow_code=True)
 
     def _say(self, text: str) -> None:
         self.console.print(f"{'report':>12}  {text}", highlight=False, soft_wrap=True)

@@ -16,9 +16,9 @@ from wflow_plugins.manifolds.relu_sphere import ReluSphere
 class Normalized(Euclidean):
     """Paths and field are those of flat space; where a flow ends is projected to `relu_sphere`.
 
-    Between the ends points cut through the spheres, so the field need not be tangential. What the
-    flow predicts on the way is a mean of ends, which lies within the spheres: to project it, too, as
-    "Geometric Flow Models over Neural Network Weights" does, overstates it and loses variance.
+    Between the ends points cut through the spheres, so the field need not be tangential. What a
+    flow predicts on the way is a mean of ends, which lies within the spheres: to project it, too,
+    as "Geometric Flow Models over Neural Network Weights" does, overstates it and loses variance.
     """
 
     class Config(Options):

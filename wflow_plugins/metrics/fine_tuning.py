@@ -61,7 +61,7 @@ class FineTuning(Metric):
         target = list(fresh.values())[-1][score]
         found = self._measured(networks, score, target)
         if self.config.from_initial and networks.initial is not None:
-            initial = WeightSet.of(self.architecture.module, networks.initial)
+            initial = self._untrained(networks.initial)
             found["from_initial"] = self._measured(initial, score, target)
         means = {str(step): of for step, of in fresh.items()}
         return {"fine_tuning": found | {"target": {score: target}, "fresh": means}}
@@ -105,12 +105,16 @@ class FineTuning(Metric):
             o, architecture = self.config, self.architecture
             generator = stage_generator(o.seed, "fine_tuning/fresh", device)
             drawn = architecture.initialize(o.networks, generator).to(device)
-            curve = self._curve(WeightSet.of(architecture.module, drawn))
+            curve = self._curve(self._untrained(drawn))
             self._known = {
                 step: {name: of.mean().item() for name, of in scores.items()}
                 for step, scores in curve.items()
             }
         return self._known
+
+    def _untrained(self, weights: Tensor) -> WeightSet:
+        """With BatchNorm statistics of their own, as samples have, so that none has a start."""
+        return self.recalibrate(WeightSet.of(self.architecture.module, weights))
 
     def _chosen(self, networks: WeightSet) -> WeightSet:
         generator = torch.Generator().manual_seed(self.config.seed)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, Numbers
 from wflow_core.matching import align
+from wflow_core.pieces import held, rows_at_once, split
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
 
@@ -28,11 +30,17 @@ class L2(Metric):
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
         weights = one_a_run(samples).weights
         i, j = draw_pairs(len(weights), self.config.pairs, self.config.seed, weights.device)
-        found: Numbers = {"norm": samples.weights.norm(dim=1), "distance": None, "matched": None}
+        norms = [w.norm(dim=1) for w in split(samples.weights, len(samples))]
+        found: Numbers = {"norm": torch.cat(norms), "distance": None, "matched": None}
         if len(i):
-            first, second = weights[i], weights[j]
-            with torch.no_grad():
-                matched = align(self.architecture.bound_symmetry, second, first)
-            found["distance"] = (first - second).norm(dim=1)
-            found["matched"] = (first - matched).norm(dim=1)
+            most = rows_at_once(weights, len(i))
+            pairs = zip(i.split(most), j.split(most), strict=True)
+            pieces = [self._distances(held(weights[a]), held(weights[b])) for a, b in pairs]
+            found["distance"], found["matched"] = torch.cat(pieces, 1)
         return {"l2": found}
+
+    @torch.no_grad()
+    def _distances(self, first: Tensor, second: Tensor) -> Tensor:
+        """``[K, P]`` each ``-> [2, K]``: as they come, and matched."""
+        matched = align(self.architecture.bound_symmetry, second, first)
+        return torch.stack([(first - of).norm(dim=1) for of in (second, matched)])

@@ -12,6 +12,7 @@ from torch import Tensor
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, Numbers
 from wflow_core.matching import match
+from wflow_core.pieces import held_set, rows_at_once
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
 
@@ -22,11 +23,13 @@ class LossBarrier(Metric):
     """Loss at the midpoint minus the mean loss of the ends, over pairs of training runs.
 
     ``as_is`` takes both networks as they come, ``matched`` the second after weight matching has
-    brought it to the first. Near 0 where both lie in one basin. Buffers are averaged like weights.
-    Each is null where there is one training run alone.
+    brought it to the first. Near 0 where both lie in one basin. Buffers are averaged like weights,
+    but for statistics of BatchNorm: those of a midpoint are measured on training data. Each is null
+    where there is one training run alone.
 
     Source: Frankle, Dziugaite, Roy, Carbin 2020 (arXiv 1912.05671); Entezari, Sedghi, Saukh,
-    Neyshabur 2022 (arXiv 2110.06296), at the midpoint.
+    Neyshabur 2022 (arXiv 2110.06296), at the midpoint; statistics as in Jordan et al. 2023 (arXiv
+    2211.08403).
     """
 
     class Config(Options):
@@ -42,9 +45,10 @@ class LossBarrier(Metric):
         i, j = draw_pairs(len(networks), self.config.pairs, self.config.seed, device)
         if not len(i):
             return {"loss_barrier": {"as_is": None, "matched": None}}
+        most = rows_at_once(networks.weights, CHUNK)
         pieces = [
-            self._barriers(networks[first], networks[second])
-            for first, second in zip(i.split(CHUNK), j.split(CHUNK), strict=True)
+            self._barriers(held_set(networks[first]), held_set(networks[second]))
+            for first, second in zip(i.split(most), j.split(most), strict=True)
         ]
         as_is, matched = (torch.cat(of) for of in zip(*pieces, strict=True))
         return {"loss_barrier": {"as_is": as_is, "matched": matched}}
@@ -59,7 +63,8 @@ class LossBarrier(Metric):
             buffers=symmetry.act_buffers(second.buffers, element),
         )
         ends = (self._loss(first) + self._loss(second)) / 2
-        as_is, after = (self._loss(_midpoint(first, end)) - ends for end in (second, matched))
+        middles = (self.recalibrate(_midpoint(first, end)) for end in (second, matched))
+        as_is, after = (self._loss(middle) - ends for middle in middles)
         return as_is, after
 
     def _loss(self, networks: WeightSet) -> Tensor:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+import torch
+
 from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.pieces import columns_of
 from wflow_core.weights import WeightSet
 
 
@@ -12,6 +15,11 @@ class Moments(Metric):
     """The mean over weights of their mean, and of their standard deviation, over networks."""
 
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
-        w = samples.weights
-        std = w.std(0).mean().item() if len(w) > 1 else math.nan
-        return {"weights": {"mean": w.mean().item(), "std": std}}
+        sums = torch.zeros(2, dtype=torch.float64)
+        for _, w in columns_of(samples.weights).blocks():
+            spread = w.std(0) if len(w) > 1 else torch.full((w.shape[1],), math.nan)
+            sums += torch.stack(
+                [w.mean(0).sum(dtype=sums.dtype), spread.sum(dtype=sums.dtype)]
+            ).cpu()
+        mean, std = (sums / samples.weights.shape[1]).tolist()
+        return {"weights": {"mean": mean, "std": std}}

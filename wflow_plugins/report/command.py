@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wflow_core.cli_options import RUN, THREADS, device
+from wflow_core.cli_options import ALLOW_CODE, RUN, THREADS, device
 from wflow_core.commands import clear_errors
 
 
@@ -16,9 +16,15 @@ from wflow_core.commands import clear_errors
 @click.option("--no-steps", is_flag=True, help="Leave out the score by solver steps.")
 @click.option("--device", "where", metavar="NAME", help="cpu, cuda, ... [that of the run].")
 @THREADS
+@ALLOW_CODE
 @clear_errors
 def report(
-    run_dir: Path, out: Path | None, no_steps: bool, where: str | None, threads: int | None
+    run_dir: Path,
+    out: Path | None,
+    no_steps: bool,
+    where: str | None,
+    threads: int | None,
+    allow_code: bool,
 ) -> None:
     """Write the report of a finished RUN: one HTML file that opens offline.
 
@@ -27,7 +33,8 @@ def report(
     chosen = device(where or "cpu", threads) if where or threads else None
     from wflow_plugins.report.write import write_report
 
-    click.echo(write_report(run_dir, out, not no_steps, device=chosen, say=_say))
+    made = write_report(run_dir, out, not no_steps, device=chosen, allow_code=allow_code, say=_say)
+    click.echo(made)
 
 
 def _say(text: str) -> None:

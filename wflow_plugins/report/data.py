@@ -17,6 +17,7 @@ from torch import Tensor
 
 from wflow_core.devices import choose
 from wflow_core.errors import StoreError, WflowError
+from wflow_core.memory import Memory
 from wflow_core.run_folder import METRICS, RECORD, SPEC, run_spec
 from wflow_core.store import Artefact, Store
 from wflow_core.trained import TrainedFlow, load
@@ -109,11 +110,14 @@ class RunData:
         return -1 if score.lower() in LOWER else 1
 
 
-def read(folder: Path, device: torch.device | str | None = None) -> RunData:
+def read(
+    folder: Path, device: torch.device | str | None = None, allow_code: bool = False
+) -> RunData:
     """Read a finished run.
 
     Args:
         device: where networks are sampled; by default where the run was, if that is to be had.
+        allow_code: import the code that its spec names.
 
     Raises:
         StoreError: the folder is no run, or the run is not finished, or it is damaged.
@@ -126,10 +130,17 @@ def read(folder: Path, device: torch.device | str | None = None) -> RunData:
             f"{folder}: the run is not finished ({METRICS if record else RECORD} is missing); "
             f"`wflow run {folder / SPEC} --out {folder}` goes on from here"
         )
-    flow = load(folder, _device(record) if device is None else device)
+    where = _device(record) if device is None else device
+    flow = load(folder, where, allow_code, _memory(record))
     history = _artefact(store, record, "train", "flow").data.get("history", [])
     values = _artefact(store, record, "evaluate", "evaluation").tensors
     return RunData(flow, text, finite(metrics), record, history, values)
+
+
+def _memory(record: dict[str, Any]) -> Memory | None:
+    """What networks might take in the run."""
+    budget = number(record.get("memory"))
+    return Memory(int(budget)) if budget else None
 
 
 def _device(record: dict[str, Any]) -> torch.device:

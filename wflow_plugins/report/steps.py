@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from wflow_core.assembly import Assembly
+from wflow_core.drawing import draw_networks
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.component import silent
 from wflow_core.interfaces.solver import Solver
 from wflow_core.seeds import stage_generator
-from wflow_core.stages import draw_networks
+from wflow_core.streaming import stored
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.task_score import TaskScore
 from wflow_plugins.report.data import RunData
@@ -45,7 +46,7 @@ def steps_curve(run: RunData, networks: int, say: Say) -> Curve | str:
     """
     a = run.flow.sampled.assembly
     why = _why_not(a.solver, a.task.objective is not None)
-    if why:
+    if why := why or too_large(run):
         return why
     own = int(a.solver.config.steps)
     counts = [2**i for i in range(own.bit_length()) if 2**i < own]
@@ -60,6 +61,12 @@ def steps_curve(run: RunData, networks: int, say: Say) -> Curve | str:
         return f"the flow could not be sampled: {error}"
     score = next(name for name in (*run.scores, *found[own]) if name in found[own])
     return Curve(score, own, {k: found[k][score].cpu() for k in sorted(found)})
+
+
+def too_large(run: RunData) -> str:
+    """Why nothing is drawn that needs all networks in memory."""
+    large = any(stored(of.weights) for of in (run.samples, run.zoo))
+    return "its networks are more than its --memory" if large else ""
 
 
 def _why_not(solver: Solver, data: bool) -> str:

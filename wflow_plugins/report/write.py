@@ -24,6 +24,7 @@ def write_report(
     networks: int = 64,
     device: torch.device | str | None = None,
     say: Say = print,
+    allow_code: bool = False,
 ) -> Path:
     """Write the report of a finished run.
 
@@ -33,6 +34,7 @@ def write_report(
         networks: how many networks that takes at most.
         say: takes a line that tells the user what is being done.
         device: where they are sampled; by default where the run was.
+        allow_code: import the code that the run's spec names, which may do anything.
 
     Returns:
         The file.
@@ -49,7 +51,7 @@ def write_report(
     from wflow_plugins.report.page import page
     from wflow_plugins.report.steps import steps_curve
 
-    run = read(folder, device)
+    run = read(folder, device, allow_code)
     curve = steps_curve(run, networks, say) if steps else None
     notes = [f"No score by solver steps: {curve}."] if isinstance(curve, str) else []
     say("figures")

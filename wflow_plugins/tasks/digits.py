@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import Field
 from sklearn.datasets import load_digits
 
 from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_core.objectives import Classification
 from wflow_plugins.tasks.tabular import TabularOptions, classification_splits
+
+SIDE, CLASSES = 8, 10
 
 
 class Digits(Task):
@@ -17,13 +20,17 @@ class Digits(Task):
     Source: Alpaydin, Kaynak 1998, the test set alone, as scikit-learn ships it; needs no download.
     """
 
-    Config = TabularOptions
+    class Config(TabularOptions):
+        flat: bool = Field(True, description="inputs of length 64; else images of 1 x 8 x 8")
+
     objective = Classification()
 
     @property
     def signature(self) -> Signature:
-        return Signature((64,), 10)
+        return Signature((SIDE * SIDE,) if self.config.flat else (1, SIDE, SIDE), CLASSES)
 
     def load(self) -> Mapping[str, Split]:
         x, y = load_digits(return_X_y=True)
-        return classification_splits(x, y, self.config, alike=True)
+        splits = classification_splits(x, y, self.config, alike=True)
+        shape = self.signature.inputs
+        return {name: Split(of.x.reshape(len(of), *shape), of.y) for name, of in splits.items()}

@@ -13,14 +13,14 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import Space
 from wflow_core.symmetry import Symmetry
+from wflow_plugins.velocities.conditions import ConditionEmbedding
 from wflow_plugins.velocities.standardized import Standardized, TimeEmbedding
 
 
 class MlpVelocity(Velocity):
     """Residual layers over all coordinates at once: no symmetry, and one width only.
 
-    Its last layer starts at zero. The network of DeepWeightFlow (arXiv 2601.05052) is of this
-    kind.
+    Its last layer starts at zero. That of DeepWeightFlow is the velocity `bottleneck_mlp`.
     """
 
     class Config(Options):
@@ -28,10 +28,13 @@ class MlpVelocity(Velocity):
         layers: int = Field(3, ge=1, description="residual layers")
         time_width: int = Field(64, ge=1, description="width of the time embedding")
 
+    offers = frozenset({"conditions"})
+
     def __init__(self, space: Space, **options: Any):
         super().__init__(space, **options)
         c = self.config
         self.time = TimeEmbedding(c.time_width)
+        self.conditions = ConditionEmbedding(space.conditions, c.time_width)
         self.scales = Standardized(space, c.time_width)
         self.read = nn.Linear(space.dim + c.time_width, c.width)
         self.layers = nn.ModuleList(
@@ -50,7 +53,7 @@ class MlpVelocity(Velocity):
                 f"velocity `mlp` was built for {self.space.dim} weights and cannot take "
                 f"{symmetry.layout.size}; use `neuron_transformer` for another width"
             )
-        time, unit = self.time(t), self.scales.encode(x, None)
+        time, unit = self.conditions(self.time(t), **condition), self.scales.encode(x, None)
         h = self.read(torch.cat([unit, time], -1))
         for layer in self.layers:
             h = h + layer(h)
@@ -58,6 +61,9 @@ class MlpVelocity(Velocity):
 
     def standardize(self, x0: Tensor, x1: Tensor) -> None:
         self.scales.fit(x0, x1)
+
+    def standardize_conditions(self, given: Tensor) -> None:
+        self.conditions.fit(given)
 
     def displacement_scale(self) -> Tensor:
         return self.scales.displacement()

@@ -1,4 +1,4 @@
-"""What velocities on the weight graph share: time, scales, and any width.
+"""What velocities on the weight graph share: time, conditions, scales, and any width.
 
 Shapes: B batch, P weights, W width.
 """
@@ -16,6 +16,7 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import Space
 from wflow_core.symmetry import Symmetry
+from wflow_plugins.velocities.conditions import ConditionEmbedding
 from wflow_plugins.velocities.standardized import Standardized, TimeEmbedding
 
 
@@ -36,27 +37,35 @@ class OnGraph(Velocity):
     """Maps weights to displacements through the graph of their symmetry, at any width of it."""
 
     needs = frozenset({"symmetry"})
+    offers = frozenset({"conditions"})
 
     def __init__(self, space: Space, **options: Any):
         super().__init__(space, **options)
         assert space.symmetry is not None  # by `needs`
         self.graph = space.symmetry.graph
         self.time = TimeEmbedding(self.config.width)
+        self.conditions = ConditionEmbedding(space.conditions, self.config.width)
         self.scales = Standardized(space, self.config.width)
 
     @abstractmethod
     def through(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
-        """Weights of unit size ``[B, P]`` and time ``[B, W]`` -> displacements of unit size."""
+        """Weights of unit size ``[B, P]`` and time ``[B, W]`` -> displacements of unit size.
+
+        What is known of each point is in the time, too.
+        """
 
     def forward(
         self, x: Tensor, t: Tensor, symmetry: Symmetry | None = None, **condition: Tensor
     ) -> Tensor:
         graph = symmetry.graph if symmetry else self.graph
-        time, unit = self.time(t), self.scales.encode(x, symmetry)
+        time, unit = self.conditions(self.time(t), **condition), self.scales.encode(x, symmetry)
         return self.scales.decode(self.through(graph, unit, time), unit, time, symmetry)
 
     def standardize(self, x0: Tensor, x1: Tensor) -> None:
         self.scales.fit(x0, x1)
+
+    def standardize_conditions(self, given: Tensor) -> None:
+        self.conditions.fit(given)
 
     def displacement_scale(self) -> Tensor:
         return self.scales.displacement()

@@ -4,40 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
 from pydantic import Field, field_validator
-from torch import Tensor
 
+from wflow_core.conditions import Record
 from wflow_core.errors import DataError
 from wflow_core.interfaces.component import Options, Report, silent
-from wflow_core.interfaces.zoo import ZooSource
-from wflow_core.weights import WeightLayout, WeightSet
-from wflow_plugins.zoos.checkpoint_files import named_tensors
-from wflow_plugins.zoos.state_fit import fit_state
+from wflow_core.interfaces.zoo import StreamedZoo
+from wflow_core.pieces import join
+from wflow_core.weights import WeightSet
+from wflow_plugins.zoos.checkpoint import Checkpoint, hash_of_file, read_checkpoint
+from wflow_plugins.zoos.record_files import RecordFile, read_records
 
 PATTERNS = ("*.safetensors", "*.pt", "*.pth", "*.ckpt", "*.th")
 SHOWN = 5
 """Files that one message tells of."""
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """The networks of one file, ``[n, P]`` and ``[n, Q]``, and what is noted of it."""
-
-    weights: Tensor
-    buffers: Tensor
-    run: str | None
-    step: int
-    sha256: str
-    tensors: dict[str, str]
-
-
-class Checkpoints(ZooSource):
+class Checkpoints(StreamedZoo):
     """State dicts from the files of a folder; nothing that a file holds is run.
 
     A file is safetensors (by its name), or what ``torch.save`` wrote: a state dict, or one under
@@ -59,6 +49,15 @@ class Checkpoints(ZooSource):
             description="regular expression of a whole file name without its ending, with the "
             "group `run` and perhaps `step`, such as `(?P<run>\\w+)-step(?P<step>\\d+)`; by "
             "default each network is a training run of its own",
+        )
+
+        records: str | None = Field(
+            None,
+            description="CSV or JSON table in the folder: the column `file`, and a column a record "
+            "of its networks; `row`, counted from 0, where a file holds several",
+        )
+        categories: tuple[str, ...] = Field(
+            (), description="records that are categories though their values are numbers"
         )
 
         @field_validator("pattern")
@@ -84,45 +83,74 @@ class Checkpoints(ZooSource):
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
         for path in self._files():
-            digest.update(f"{self._name(path)}\0{_sha256(_content(path))}\n".encode())
+            digest.update(f"{self._name(path)}\0{hash_of_file(path)}\n".encode())
+        if self._table:
+            digest.update(hash_of_file(self._table.path).encode())
         return digest.hexdigest()
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        return self._table.records if self._table else ()
+
+    @cached_property
+    def _table(self) -> RecordFile | None:
+        folder, name = Path(self.config.folder).expanduser(), self.config.records
+        return read_records(folder / name, self.config.categories) if name else None
 
     def provenance(self) -> list[dict[str, Any]] | None:
         return self._sources
 
     def collect(self, generator: torch.Generator, report: Report = silent) -> WeightSet:
-        files, loaded, problems = self._files(), {}, []
-        for done, path in enumerate(files, start=1):
+        return join(self.pieces(generator, report))
+
+    def pieces(
+        self, generator: torch.Generator, report: Report = silent, most: int | None = None
+    ) -> Iterator[WeightSet]:
+        files, problems = self._files(), []
+        if self._table:
+            self._table.refuse_unused([self._name(path) for path in files])
+        runs: dict[str | tuple[int, int], int] = {}
+        sources: list[dict[str, Any]] = []
+        ignored: dict[str, int] = {}  # told where there are any
+        for done, path in enumerate(files):
             try:
-                loaded[self._name(path)] = self._load(path)
+                one = read_checkpoint(
+                    path, self._name(path), self.architecture, self.config.naming, most
+                )
+                noted = self._noted(one.name, self._weight_set(one, done, runs))
             except DataError as error:
                 problems.append(f"  {self._name(path)}: {error}")
-            report(done, len(files))
+            else:
+                sources.append(one.source(sources))
+                if one.ignored:
+                    ignored = {"ignored_tensors": len(one.ignored)}
+                yield noted.to(generator.device)
+            report(done + 1, len(files), **ignored)
         if problems:
-            shown, rest = problems[:SHOWN], len(problems) - SHOWN
+            first, rest = problems[:SHOWN], len(problems) - SHOWN
             raise DataError(
                 f"{self.config.folder}: {len(problems)} of {len(files)} files cannot be used\n"
-                + "\n".join([*shown, f"  and {rest} more"] if rest > 0 else shown)
+                + "\n".join([*first, f"  and {rest} more"] if rest > 0 else first)
                 + "\nmend or remove them, or choose others by zoo.pattern"
             )
-        self._sources = _sources(loaded)
-        return self._weight_set(list(loaded.values())).to(generator.device)
+        self._sources = sources
 
-    def _weight_set(self, loaded: list[Loaded]) -> WeightSet:
-        """All networks; files of one run share it, and without one each network is its own."""
-        runs: dict[str | tuple[int, int], int] = {}
-        run, step = [], []
-        for file, one in enumerate(loaded):
-            for row in range(len(one.weights)):
-                run.append(runs.setdefault(one.run or (file, row), len(runs)))
-                step.append(one.step)
-        return WeightSet.of(
-            self.architecture.module,
-            torch.cat([one.weights for one in loaded]),
-            torch.cat([one.buffers for one in loaded]),
-            torch.tensor(run),
-            torch.tensor(step),
-        )
+    def _weight_set(
+        self, one: Checkpoint, file: int, runs: dict[str | tuple[int, int], int]
+    ) -> WeightSet:
+        """Networks of a file; files of one run share it, and without one each is its own."""
+        rows = range(len(one.weights))
+        run = torch.tensor([runs.setdefault(one.run or (file, row), len(runs)) for row in rows])
+        step = torch.full_like(run, one.step)
+        return WeightSet.of(self.architecture.module, one.weights, one.buffers, run, step)
+
+    def _noted(self, name: str, networks: WeightSet) -> WeightSet:
+        """With the records of their file, where there is a table."""
+        if self._table is None:
+            return networks
+        categories = {r.name: r.categories for r in self.records if r.categories is not None}
+        records = self._table.of(name, len(networks))
+        return replace(networks, records=records, categories=categories)
 
     def _files(self) -> list[Path]:
         folder, pattern = Path(self.config.folder).expanduser(), self.config.pattern
@@ -138,57 +166,3 @@ class Checkpoints(ZooSource):
 
     def _name(self, path: Path) -> str:
         return path.relative_to(Path(self.config.folder).expanduser()).as_posix()
-
-    def _load(self, path: Path) -> Loaded:
-        run, step = self._run_and_step(path)
-        data = _content(path)
-        tensors = named_tensors(data, path.suffix == ".safetensors")
-        module = self.architecture.module
-        layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
-        notes = {name: f"{str(t.dtype)[6:]} {list(t.shape)}" for name, t in tensors.items()}
-        return Loaded(*fit_state(tensors, *layouts, len(data)), run, step, _sha256(data), notes)
-
-    def _run_and_step(self, path: Path) -> tuple[str | None, int]:
-        if self.config.naming is None:
-            return None, 0
-        name = self._name(path).removesuffix(path.suffix)
-        found = re.fullmatch(self.config.naming, name)
-        groups = found.groupdict() if found else {}
-        step = groups.get("step") or "0"
-        if not groups.get("run") or not step.isdecimal() or int(step) >= 2**63:
-            raise DataError(
-                f"its name {name!r} gives no run, or no step that is a whole number, by zoo.naming "
-                f"{self.config.naming!r}"
-            )
-        return groups["run"], int(step)
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of a file, read once, so that what is hashed is what is used."""
-    if not path.is_file():
-        raise DataError(f"{path}: is no file")
-    try:
-        return path.read_bytes()
-    except (OSError, MemoryError) as error:
-        reason = getattr(error, "strerror", None) or "larger than memory"
-        raise DataError(f"{path}: cannot be read: {reason}") from error
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _sources(loaded: dict[str, Loaded]) -> list[dict[str, Any]]:
-    """Of each file: its hash, which rows of the zoo came from it, and the tensors it held."""
-    ends = accumulate(len(one.weights) for one in loaded.values())
-    return [
-        {
-            "file": name,
-            "sha256": one.sha256,
-            "rows": [end - len(one.weights), end],
-            "run": one.run,
-            "step": one.step,
-            "tensors": one.tensors,
-        }
-        for (name, one), end in zip(loaded.items(), ends, strict=True)
-    ]

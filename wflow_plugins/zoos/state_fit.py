@@ -5,7 +5,7 @@ Shapes: N networks of the file, P weights, Q buffer entries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from itertools import islice
 
@@ -21,13 +21,39 @@ COUNTER = "num_batches_tracked"
 """Buffers that torch starts at 0 where a file is older than they are."""
 
 
+def known_tensors(
+    tensors: Mapping[str, Tensor], layout: WeightLayout, known_as: Callable[[str], str | None]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """A file's tensors by the names that they have here, and the names of those left out.
+
+    A prefix that all names share (``module.``, ``model.``) goes.
+
+    Args:
+        known_as: of the architecture.
+
+    Raises:
+        DataError: two tensors would have one name.
+    """
+    known: dict[str, Tensor] = {}
+    ignored: list[str] = []
+    for name, tensor in _without_prefix(tensors, layout).items():
+        here = known_as(name)
+        if here is None:
+            ignored.append(name)
+        elif here in known:
+            raise DataError(f"holds {here!r} twice, once as {name!r}")
+        else:
+            known[here] = tensor
+    return known, sorted(ignored)
+
+
 def fit_state(
     tensors: Mapping[str, Tensor], layout: WeightLayout, buffers: WeightLayout, size: int
 ) -> tuple[Tensor, Tensor]:
     """``[N, P]`` and ``[N, Q]``, float32, owning their memory.
 
     Tensors are of one network, N = 1, or of N that are stacked as ``[N, *shape]``, which is how
-    ``wflow sample`` writes them. A prefix that all names share (``module.``, ``model.``) goes.
+    ``wflow sample`` writes them.
 
     Args:
         size: bytes of the file; stacked tensors that are expanded beyond it are refused.
@@ -35,7 +61,7 @@ def fit_state(
     Raises:
         DataError: a name, shape, type or value does not fit; says which.
     """
-    state = _without_aliases(_without_prefix(tensors, layout), [layout, buffers])
+    state = _without_aliases(dict(tensors), [layout, buffers])
     counters = {s.name: torch.zeros(s.shape) for s in buffers.slots if s.name.endswith(COUNTER)}
     _check_names(state, layout, buffers, counters.keys())
     slots = {slot.name: slot for slot in (*layout.slots, *buffers.slots)}

@@ -8,9 +8,12 @@ from dataclasses import replace
 import torch
 from pydantic import Field, model_validator
 
+from wflow_core.conditions import Record
+from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options, Report, silent
-from wflow_core.interfaces.task import Split
+from wflow_core.interfaces.task import Split, Task
 from wflow_core.interfaces.zoo import ZooSource
+from wflow_core.pieces import join
 from wflow_core.weights import WeightSet
 from wflow_plugins.zoos.batched_training import BatchedTraining, Optimizer, batches
 
@@ -26,7 +29,10 @@ class Snapshots(Options):
 
 
 class Train(ZooSource):
-    """Trains ``networks`` from their own initialisations, which the weight set keeps."""
+    """Trains ``networks`` from their own initialisations, which the weight set keeps.
+
+    Its records are the ``loss`` and the ``score`` of each on the validation split.
+    """
 
     class Config(Options):
         networks: int = Field(1000, ge=1, description="training runs")
@@ -50,8 +56,13 @@ class Train(ZooSource):
     needs = frozenset({"data", "initializer"})
     offers = frozenset({"initialisations", "retraining"})
 
+    @property
+    def records(self) -> tuple[Record, ...]:
+        return Record(LOSS), Record(SCORE)
+
     def collect(self, generator: torch.Generator, report: Report = silent) -> WeightSet:
-        return self._train(self.config.networks, generator, report, self.config.snapshots)
+        zoo = self._train(self.config.networks, generator, report, self.config.snapshots)
+        return scored(zoo, self.task, self.architecture)
 
     def retrain(self, n: int, generator: torch.Generator) -> WeightSet:
         return self._train(n, generator, silent, Snapshots())
@@ -76,18 +87,27 @@ class Train(ZooSource):
                 kept.append(replace(training.reached(), step=at, initial=initial.weights))
             if step % -(-total // REPORTS) == 0 or step == total:
                 report(step, total)
-        return _concatenate(kept)
+        return join(kept)
 
     def _batches(self, data: Split, n: int, generator: torch.Generator) -> Iterator[Split]:
         o = self.config
         return batches(data, o.epochs, o.batch_size, generator, None if o.shared_batches else n)
 
 
-def _concatenate(sets: list[WeightSet]) -> WeightSet:
-    named = [s.tensors() for s in sets]
-    first = sets[0]
-    return WeightSet(
-        first.layout,
-        buffer_layout=first.buffer_layout,
-        **{name: torch.cat([n[name] for n in named]) for name in named[0]},
-    )
+LOSS, SCORE = "loss", "score"
+"""Names of the records: the loss, and the first other score of the task, such as accuracy."""
+
+
+@torch.no_grad()
+def scored(zoo: WeightSet, task: Task, architecture: Architecture) -> WeightSet:
+    """The same, with records of the loss and the score of each network on the split ``val``."""
+    objective, networks = task.objective, architecture.networks
+    assert objective is not None  # by `needs`
+    val, found = task.splits["val"].to(zoo.weights.device), []
+    size = networks.chunk(val.x)
+    for weights, buffers in zip(zoo.weights.split(size), zoo.buffers.split(size), strict=True):
+        scores = objective.score(networks(weights, val.x, buffers), val.y)
+        first = next((name for name in scores if name != LOSS), LOSS)
+        found.append(torch.stack([scores[LOSS], scores[first]]).float())
+    loss, score = torch.cat(found, 1)
+    return replace(zoo, records={LOSS: loss, SCORE: score})

@@ -97,7 +97,7 @@ def _choice(name: str, target: Schema, defs: Schema, default: Any) -> Iterator[R
 def takes(schema: Schema, defs: Schema) -> str:
     """What a value may be, in words."""
     schema = _resolve(schema, defs)
-    if schema.get("title") == "Slot":
+    if schema.get("title") in ("Slot", "TaskSlot"):
         return "a component"
     if "anyOf" in schema:
         return " or ".join(takes(s, defs) for s in schema["anyOf"])
@@ -109,6 +109,8 @@ def takes(schema: Schema, defs: Schema) -> str:
         return f"list of: {takes(schema['items'], defs)}"
     if schema.get("type") == "object" and "properties" in schema:
         return "a mapping of the options below"
+    if isinstance(schema.get("additionalProperties"), dict):
+        return f"mapping of names to: {takes(schema['additionalProperties'], defs)}"
     if schema.get("type") == "null":
         return "`null`"
     bounds = [f"{sign} {_number(schema[key])}" for key, sign in BOUNDS.items() if key in schema]

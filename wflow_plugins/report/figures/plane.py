@@ -7,10 +7,13 @@ from matplotlib.figure import Figure
 from wflow_plugins.report.data import RunData
 from wflow_plugins.report.figures.canvas import Picture, legend, named, svg
 from wflow_plugins.report.plane import plane
+from wflow_plugins.report.steps import too_large
 
 
 def seen_from_above(run: RunData) -> Picture | None:
     """None where the zoo does not span a plane."""
+    if too_large(run):
+        return None
     found = plane(run.flow.sampled.assembly.architecture.bound_symmetry, run.zoo, run.samples)
     if found is None:
         return None

@@ -1,0 +1,234 @@
+"""What is asked of flows, how velocities take it, and what guidance makes of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from test_velocities import EQUIVARIANT, lively, points, small, space
+from torch import Tensor
+
+from wflow_core.artefacts import weight_set, weight_set_content
+from wflow_core.classifier_free import Condition, conditioned, refuse_scale
+from wflow_core.conditions import Conditions, Record
+from wflow_core.errors import DataError, UnsupportedError
+from wflow_core.flow import Flow
+from wflow_core.interfaces.manifold import Manifold
+from wflow_core.interfaces.velocity import Velocity
+from wflow_core.options import FlowOptions, TrainOptions
+from wflow_core.sampling import integrate
+from wflow_core.space import Points, Space
+from wflow_core.store import Artefact
+from wflow_core.symmetry import Element
+from wflow_core.testing.world import small_network, small_zoo
+from wflow_core.training import Trainer
+from wflow_plugins.canonicalizers.weight_matching import WeightMatching
+from wflow_plugins.couplings.independent import Independent
+from wflow_plugins.couplings.ot import OptimalTransport
+from wflow_plugins.manifolds.euclidean import Euclidean
+from wflow_plugins.manifolds.normalized import Normalized
+from wflow_plugins.manifolds.relu_sphere import ReluSphere
+from wflow_plugins.manifolds.sphere import Sphere
+from wflow_plugins.priors.gaussian import Gaussian
+from wflow_plugins.solvers.euler import Euler
+from wflow_plugins.velocities.conditions import ConditionEmbedding
+from wflow_plugins.velocities.mlp import MlpVelocity
+
+LOSS, KIND = Record("loss"), Record("kind", ("a", "b", "2"))
+BOTH = Conditions((LOSS, KIND), drop=0.25)
+NAN = math.nan
+FLAT = Euclidean(3)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def recorded(n: int = 24) -> object:
+    zoo = small_zoo(n // 2)
+    loss, kind = torch.arange(n) / n, torch.arange(n) % 3 - 1
+    return replace(zoo, records={"loss": loss, "kind": kind}, categories={"kind": KIND.categories})
+
+
+def test_values_are_numbers_of_columns() -> None:
+    assert BOTH.numbers({"kind": "b", "loss": 0.5}) == {1: 1.0, 0: 0.5}
+    assert BOTH.numbers({"kind": 2.0}) == {1: 2.0}  # a category that reads as a number
+    torch.testing.assert_close(BOTH.row({"kind": "a", "loss": 3}), torch.tensor([3.0, 0.0]))
+    assert BOTH.row({}).isnan().all()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ({"los": 0.1}, r"not conditioned on 'los'.*did you mean 'loss'.*it is on loss, kind"),
+        ({"kind": "c"}, r"'kind' is one of a, b, 2; got 'c'"),
+        ({"loss": NAN}, r"'loss' is a finite number; got nan"),
+        ({"loss": "low"}, r"'loss' is a finite number; got 'low'"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_told(wanted: dict, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        BOTH.numbers(wanted)
+
+
+def test_a_density_wants_all_records_or_none() -> None:
+    with pytest.raises(DataError, match="a value of kind is wanted, too"):
+        BOTH.row({"loss": 0.1})
+
+
+def test_columns_are_those_of_the_zoo() -> None:
+    table = BOTH.columns(recorded())
+    assert table.shape == (24, 2)
+    assert table[:, 0].tolist() == (torch.arange(24) / 24).tolist()
+    assert table[3:, 1].nan_to_num(9).tolist() == [9, 0, 1] * 7  # -1 is unknown
+    with pytest.raises(DataError, match=r"'loss'.*no such record"):
+        BOTH.columns(small_zoo())
+    with pytest.raises(DataError, match=r"'kind'.*\('x',\)"):
+        BOTH.columns(replace(recorded(), categories={"kind": ("x",)}))
+
+
+def test_what_is_not_asked_for_is_of_one_network_that_is_like_it() -> None:
+    zoo = torch.stack([torch.arange(300.0), torch.arange(300.0) % 3], 1)
+    free = BOTH.draw({}, zoo, 4000, seeded())
+    assert ((free[:, 0] % 3) == free[:, 1]).all()  # jointly
+    assert len(free.unique(dim=0)) == 300
+    of_kind = BOTH.draw({"kind": "b"}, zoo, 100, seeded())
+    assert (of_kind[:, 1] == 1).all()
+    assert (of_kind[:, 0] % 3 == 1).all()
+    near = BOTH.draw({"loss": 150.2}, zoo, 500, seeded())
+    assert (near[:, 0] == 150.2).float().all()
+    counts = near[:, 1].long().bincount(minlength=3) / 500
+    assert (counts - 1 / 3).abs().max() < 0.1
+    with pytest.raises(DataError, match="no network of the zoo has these categories"):
+        BOTH.draw({"kind": "2"}, zoo[zoo[:, 1] < 2], 5, seeded())
+
+
+def test_guidance_needs_conditions_that_were_dropped() -> None:
+    with pytest.raises(DataError, match="the flow has none"):
+        refuse_scale(Conditions(), 2.0)
+    with pytest.raises(DataError, match=r"set condition\.drop above 0"):
+        refuse_scale(Conditions((LOSS,), drop=0.0), 0.0)
+    refuse_scale(Conditions(), 1.0)
+
+
+def test_records_are_carried(tmp_path: object) -> None:
+    zoo = recorded()
+    some = zoo[torch.tensor([3, 1])]
+    assert some.records["loss"].tolist() == pytest.approx([3 / 24, 1 / 24])
+    content = weight_set_content(zoo)
+    back = weight_set(Artefact(*content, ""))
+    network = WeightMatching(small_network())
+    network.fit(zoo)
+    for other in (back, network.transform(zoo), zoo.to("cpu")):
+        assert other.categories == zoo.categories
+        assert all(torch.equal(zoo.records[n], t) for n, t in other.records.items())
+        assert other.records.keys() == zoo.records.keys()
+
+
+def counting(calls: list[Tensor]) -> Callable[..., Tensor]:
+    """A field that is 1 without condition, and the given number with one."""
+
+    def model(x: Tensor, t: Tensor, given: Tensor | None = None) -> Tensor:
+        assert given is not None
+        calls.append(given)
+        return given.nan_to_num(1.0).expand_as(x)
+
+    return model
+
+
+@pytest.mark.parametrize(("scale", "wanted", "calls"), [(0, 1, 1), (1, 3, 1), (2.5, 6, 2)])
+def test_guidance_is_between_and_beyond(scale: float, wanted: float, calls: int) -> None:
+    seen: list[Tensor] = []
+    condition = Condition(Conditions((LOSS,), 0.1), torch.full((4, 1), 3.0), scale)
+    field = conditioned(Flow(FLAT), counting(seen), condition)
+    assert (field(torch.tensor(0.5), torch.zeros(4, 3)) == wanted).all()
+    assert len(seen) == calls
+
+
+@pytest.mark.parametrize("cls", [Sphere, ReluSphere, Normalized])
+@pytest.mark.parametrize("predict", ["velocity", "target"])
+def test_guided_samples_end_on_the_manifold(cls: type[Manifold], predict: str) -> None:
+    symmetry = small_network().bound_symmetry
+    manifold = cls(symmetry.layout.size, symmetry)
+    flow = Flow(manifold, FlowOptions(predict=predict))
+    x = manifold.land(torch.randn(5, manifold.dim, generator=seeded()))
+    condition = Condition(Conditions((LOSS,), 0.1), torch.full((5, 1), 3.0), 2.0)
+
+    def model(x: Tensor, t: Tensor, given: Tensor) -> Tensor:
+        return given.nan_to_num(0.5) * x.roll(1, -1)
+
+    v = conditioned(flow, model, condition)(torch.tensor(0.3), x)
+    torch.testing.assert_close(v, manifold.proju(x, v), atol=1e-5, rtol=1e-4)
+    end = integrate(flow, model, Euler(steps=4), x, condition=condition)
+    torch.testing.assert_close(end, manifold.land(end), atol=1e-5, rtol=1e-4)
+
+
+def test_without_conditions_there_is_nothing() -> None:
+    before = torch.get_rng_state()
+    none, time = ConditionEmbedding(Conditions(), 8), torch.randn(2, 8, generator=seeded())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert none.state_dict() == {}
+    assert none(time) is time
+
+
+def test_numbers_are_standardised_by_what_is_known() -> None:
+    embedding = ConditionEmbedding(Conditions((LOSS,)), 8)
+    given = torch.tensor([[10.0], [14.0], [NAN]])
+    embedding.fit(given)
+    assert (embedding.embed[0].mean, embedding.embed[0].spread) == (12, 2)
+    embedding(torch.zeros(3, 8), given).sum().backward()
+    assert all(p.grad.isfinite().all() and p.grad.any() for p in embedding.parameters())
+
+
+@pytest.mark.parametrize("cls", EQUIVARIANT)
+def test_velocities_under_conditions_commute_with_permutations(cls: type[Velocity]) -> None:
+    s = replace(space((6, 5)), conditions=BOTH)
+    v = lively(small(cls, s))
+    x, t, g = points(s, 3, 1)
+    perm = Element(s.symmetry.random(3, g).perm)
+    given = torch.tensor([[0.1, 0.0], [NAN, NAN], [2.0, 1.0]])
+    with torch.no_grad():
+        out = v(x, t, given=given)
+        moved = v(s.symmetry.act(x, perm), t, given=given)
+        other = v(x, t, given=given.flip(0))
+    assert (moved - s.symmetry.act(out, perm)).abs().max() < 1e-5 * max(1, out.abs().max().item())
+    assert ((other - out).abs().amax(1) > 1e-3).tolist() == [True, False, True]
+
+
+def test_training_drops_conditions_whole_and_as_often_as_told() -> None:
+    s = Space(FLAT, conditions=BOTH)
+    x = torch.randn(60, 3, generator=seeded())
+    given = torch.stack([torch.arange(60.0), torch.arange(60.0) % 2], 1)
+    seen: list[Tensor] = []
+    velocity = MlpVelocity(s, width=8, layers=1)
+    velocity.conditions.register_forward_pre_hook(
+        lambda m, args, kwargs: seen.append(kwargs["given"]) if m.training else None,
+        with_kwargs=True,
+    )
+    o = TrainOptions(iterations=8, batch_size=500, evaluate_every=8)
+    zoo = Points(x, torch.arange(60), given=given)
+    Trainer(Flow(FLAT), velocity, Independent(s, Gaussian(s)), zoo, o, seeded()).run()
+    whole = torch.cat(seen)
+    assert len(whole) == 4000
+    assert torch.equal(whole[:, 0].isnan(), whole[:, 1].isnan())
+    assert whole[:, 0].isnan().float().mean().item() == pytest.approx(0.25, abs=0.03)
+    kept = whole[~whole[:, 0].isnan()]
+    assert (kept[:, 0] % 2 == kept[:, 1]).all()
+
+
+def test_optimal_transport_keeps_the_prior_within_categories() -> None:
+    s = Space(Euclidean(1), conditions=Conditions((KIND,)))
+    kind = torch.arange(400.0) % 2
+    zoo = Points((10 * kind).unsqueeze(1), torch.arange(400), given=kind.unsqueeze(1))
+    coupling = OptimalTransport(s, Gaussian(s), batch=100)
+    x0, x1, index = coupling.pairs(zoo, 2000, seeded())
+    assert torch.equal(x1, zoo.x[index])
+    for of in (0, 10):  # unconditioned, starts of the one would all be below those of the other
+        start = x0[x1 == of]
+        assert start.mean().abs() < 0.1
+        assert start.std().item() == pytest.approx(1, abs=0.1)
+    with pytest.raises(UnsupportedError, match=r"numbers \(loss\).*`independent`"):
+        OptimalTransport(replace(s, conditions=BOTH), Gaussian(s))

@@ -1,0 +1,226 @@
+"""Weights whose values lie in files: as a tensor, in pieces, written by rows, in artefacts."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from codec_support import NETWORK, P, normal, zoo_of
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from torch import Tensor
+
+from wflow_core.artefacts import weight_set, weight_set_content
+from wflow_core.batched import BatchedNetworks
+from wflow_core.errors import DataError, StoreError, UnsupportedError, WflowError
+from wflow_core.memory import SHARE, Memory, shown
+from wflow_core.pieces import columns_of, rows_at_once, split
+from wflow_core.row_writing import Gathering, RowWriter, gathered
+from wflow_core.rows import Rows
+from wflow_core.store import Store
+from wflow_core.stored import StoredWeights, asking
+
+N, ROW = 7, 4 * P
+W = normal(N, P).float()
+
+
+def written(folder: Path, w: Tensor = W, limit: int | None = None, each: int = 3) -> StoredWeights:
+    """In files of three networks each."""
+    writer = RowWriter(folder / "rows", file_bytes=each * w[0].nbytes)
+    for piece in w.split(2):
+        writer.add(piece)
+    return StoredWeights.of(writer.finish(), limit)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredWeights:
+    return written(tmp_path_factory.mktemp("stored"))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("4GB", 4 * 10**9), ("500mb", 5 * 10**8), ("2 GiB", 2**31), ("1.5k", 1500), ("64", 64)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert Memory.of(text).budget == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "4 apples", "0MB", "1e9", "4GBs"])
+def test_what_is_no_size(text: str) -> None:
+    with pytest.raises(WflowError, match="wants a size such as 4GB"):
+        Memory.of(text)
+
+
+def test_sizes_are_shown_in_three_digits() -> None:
+    assert [shown(n) for n in (17, 1500, 432e6, 17.28e9, 999.6e3)] == [
+        "17B", "1.5kB", "432MB", "17.3GB", "1MB",
+    ]  # fmt: skip
+
+
+def test_a_budget_too_small_for_one_network() -> None:
+    Memory(SHARE * ROW).refuse_small(P)
+    with pytest.raises(UnsupportedError, match=f"give it at least {shown(SHARE * ROW)}"):
+        Memory(SHARE * ROW - 1).refuse_small(P)
+
+
+@given(a=st.integers(0, N), b=st.integers(0, N), c=st.integers(-N, N), d=st.integers(-N, N))
+def test_slices_of_slices(stored: StoredWeights, a: int, b: int, c: int, d: int) -> None:
+    found = stored[a:b][c:d]
+    assert isinstance(found, StoredWeights)
+    assert torch.equal(found.held(), W[a:b][c:d])
+
+
+@pytest.mark.parametrize(
+    "index",
+    [torch.tensor(x) for x in ([5, 1, 5], [0, 2], [-1, -7], [[3, 3], [0, 6]])]
+    + [W[:, 0] > 0, torch.zeros(0, dtype=torch.int64), 2, -1, (slice(None), 3), (..., slice(2, 5))],
+)
+def test_it_is_indexed_like_a_tensor(stored: StoredWeights, index: Any) -> None:
+    assert torch.equal(stored[index] + 0, W[index])
+
+
+def test_it_computes_like_a_tensor(stored: StoredWeights) -> None:
+    assert (stored.shape, len(stored), stored.dtype) == (W.shape, N, W.dtype)
+    assert torch.equal(stored.mean(0), W.mean(0))
+    assert torch.equal(torch.cat([w.held() for w in stored.split(3)]), W)  # type: ignore[attr-defined]
+    assert torch.equal(torch.stack(list(stored)), W)
+    assert torch.equal(torch.cdist(stored, W[:2]), torch.cdist(W, W[:2]))
+    assert torch.equal(
+        torch.lerp(stored, stored[torch.arange(N - 1, -1, -1)], 0.5), W.lerp(W.flip(0), 0.5)
+    )
+    assert torch.equal(torch.cat(list(split(stored, 2))), W)
+    columns = columns_of(stored[1:6])
+    assert torch.equal(torch.cat([block for _, block in columns.blocks(9)], 1), W[1:6])
+
+
+def test_what_reads_nothing(stored: StoredWeights, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rows, "_fill", None)
+    for same in (stored.to("cpu"), stored.cpu(), stored.float(), stored.detach(), stored[:3][1:]):
+        assert isinstance(same, StoredWeights)
+    assert stored.new_zeros(2, 3).shape == (2, 3)
+    assert copy.deepcopy(stored) is stored
+    assert "StoredWeights([7," in repr(stored)
+
+
+def test_more_than_the_limit_is_refused_at_once(tmp_path: Path) -> None:
+    found = written(tmp_path, limit=2 * ROW)
+    assert torch.equal(found[2:4] + 0, W[2:4])
+    with pytest.raises(UnsupportedError, match=r"3 networks, .* are wanted at once") as error:
+        found[:3] + 0
+    assert f"--memory at least {shown(3 * SHARE * ROW)}" in str(error.value)
+    with pytest.raises(UnsupportedError, match=r"^metric x: 7 networks"), asking("metric x"):
+        found.mean()
+    assert [rows_at_once(w, 5) for w in (found, W, written(tmp_path, limit=9 * ROW))] == [1, 5, 2]
+
+
+@pytest.mark.parametrize("each", [1, 3, 100])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_rows_that_are_written_are_safetensors(
+    tmp_path: Path, each: int, dtype: torch.dtype
+) -> None:
+    w = W.to(dtype)
+    files = written(tmp_path, w, each=each).files
+    assert [f.name for f in files][-1] == f"weights-{len(files):05}-of-{len(files):05}.safetensors"
+    assert len(files) == -(-N // each)
+    assert torch.equal(torch.cat([load_file(file)["weights"] for file in files]), w)
+
+
+def test_files_that_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    with pytest.raises(DataError, match="cannot be read"):
+        Rows.of(path)
+    for data in (b"", b"\xff" * 20, (2).to_bytes(8, "little") + b"{}"):
+        path.write_bytes(data)
+        with pytest.raises(DataError, match="holds no weights"):
+            Rows.of(path)
+    found = written(tmp_path)
+    found.files[-1].write_bytes(found.files[-1].read_bytes()[:-1])
+    with pytest.raises(DataError, match="is cut short"):
+        found.held()
+
+
+def test_rows_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot be written"):
+        RowWriter(tmp_path / "file" / "rows")
+
+
+@pytest.mark.parametrize(("rows", "in_files"), [(N, False), (N - 1, True), (2, True), (1, True)])
+def test_gathered_networks_are_the_same_in_memory_and_in_files(
+    tmp_path: Path, rows: int, in_files: bool
+) -> None:
+    zoo = zoo_of(W)
+    initial = normal(N, P, seed=1).float()
+    zoo = zoo.with_tensors(zoo.tensors() | {"initial": initial})
+    gathering = Gathering(Memory(SHARE * ROW * rows), tmp_path)
+    for start in range(0, N, 2):
+        gathering.add(zoo[start : start + 2])
+    found = gathering.whole()
+    assert isinstance(found.weights, StoredWeights) == in_files
+    for name, tensor in zoo.tensors().items():
+        assert torch.equal(torch.cat([row + 0 for row in found.tensors()[name].split(1)]), tensor)
+
+
+def test_temporary_files_go_with_the_networks() -> None:
+    found = gathered([zoo_of(W)], ROW)
+    (folder,) = {path.parent for path in found.weights.files}  # type: ignore[attr-defined]
+    kept = found[2:3].weights
+    del found
+    assert torch.equal(kept + 0, W[2:3])
+    del kept
+    assert not folder.exists()
+
+
+def saved(folder: Path, memory: Memory | None) -> Store:
+    gathering = Gathering(Memory(SHARE * ROW), folder / ".scratch.new")
+    gathering.add(zoo_of(W))
+    store = Store(folder, memory)
+    store.save("zoo", "key", *weight_set_content(gathering.whole()))
+    return store
+
+
+def test_an_artefact_of_shards_is_read_with_and_without_a_limit(tmp_path: Path) -> None:
+    saved(tmp_path, None)
+    for memory, in_files in [(None, False), (Memory(10**6), False), (Memory(SHARE * ROW), True)]:
+        found = weight_set(Store(tmp_path, memory).load("zoo"))
+        assert isinstance(found.weights, StoredWeights) == in_files
+        assert torch.equal(torch.cat(list(split(found.weights, N))), W)
+
+
+def test_an_artefact_in_one_file_is_read_within_a_limit(tmp_path: Path) -> None:
+    Store(tmp_path).save("zoo", "key", *weight_set_content(zoo_of(W)))
+    found = weight_set(Store(tmp_path, Memory(SHARE * ROW)).load("zoo"))
+    assert isinstance(found.weights, StoredWeights)
+    assert torch.equal(torch.cat(list(split(found.weights, N))), W)
+
+
+@pytest.mark.parametrize("damage", ["change", "cut", "remove"])
+def test_a_damaged_shard(tmp_path: Path, damage: str) -> None:
+    store = saved(tmp_path, None)
+    (shard,) = (tmp_path / "zoo").glob("weights-*")
+    data = bytearray(shard.read_bytes())
+    data[-1] ^= 1
+    if damage == "remove":
+        shard.unlink()
+    else:
+        shard.write_bytes(data if damage == "change" else data[:-5])
+    with pytest.raises(StoreError, match=r"damaged .*; delete the folder and run again"):
+        store.load("zoo")
+
+
+def test_networks_in_files_compute_what_they_do_in_memory(tmp_path: Path) -> None:
+    x = torch.randn(11, *NETWORK.signature.inputs)
+    found = written(tmp_path, limit=2 * ROW)
+    torch.testing.assert_close(NETWORK.networks(found, x), NETWORK.networks(W, x))
+
+
+def test_inputs_are_split_where_one_network_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, run = torch.randn(11, *NETWORK.signature.inputs), BatchedNetworks(NETWORK.module, budget=400)
+    seen, forward = [], run.forward
+    monkeypatch.setattr(run, "forward", lambda s, of: seen.append(len(of)) or forward(s, of))
+    torch.testing.assert_close(run(W, x), NETWORK.networks(W, x))
+    assert max(seen) < 11

@@ -1,0 +1,96 @@
+"""What velocities share to be conditioned: records, embedded beside the time.
+
+Shapes: B batch, N networks, K records, E width of the embedding.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from wflow_core.conditions import Conditions
+
+TERMS = 6
+
+
+class ConditionEmbedding(nn.Module):
+    """Adds what is known of each point to the embedding of its time.
+
+    A category has an embedding, a number goes through standardised features and a small network;
+    what is not known has an embedding of its own. Sums of all, and of the time, are mixed once
+    more, so that what a record means may change along the way. Without conditions there are no
+    parameters, and the time stays as it is.
+    """
+
+    def __init__(self, conditions: Conditions, width: int):
+        super().__init__()
+        self.conditions = conditions
+        self.embed = nn.ModuleList(
+            Numbers(width) if r.categories is None else Categories(len(r.categories), width)
+            for r in conditions.records
+        )
+        if self.embed:
+            self.mix = nn.Sequential(
+                nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU()
+            )
+
+    def forward(self, time: Tensor, given: Tensor | None = None) -> Tensor:
+        """Time ``[B, E]`` and records ``[B, K]``, NaN where unknown, ``-> [B, E]``."""
+        if not self.embed:
+            return time
+        if given is None:
+            given = self.conditions.null.to(time).expand(len(time), -1)
+        known = [embed(column) for embed, column in zip(self.embed, given.T, strict=True)]
+        mixed: Tensor = self.mix(time + torch.stack(known).sum(0))
+        return time + mixed
+
+    def fit(self, given: Tensor) -> None:
+        """Take up mean and spread of numbers from records ``[N, K]``."""
+        for embed, column in zip(self.embed, given.T, strict=True):
+            if isinstance(embed, Numbers):
+                embed.fit(column[column.isfinite()])
+
+
+class Categories(nn.Module):
+    """``[B] -> [B, E]``: an embedding of each category, and one of none."""
+
+    def __init__(self, count: int, width: int):
+        super().__init__()
+        self.count = count
+        self.table = nn.Embedding(count + 1, width)
+
+    def forward(self, column: Tensor) -> Tensor:
+        embedded: Tensor = self.table(column.nan_to_num(self.count).long())
+        return embedded
+
+
+class Numbers(nn.Module):
+    """``[B] -> [B, E]``: a standardised number with sines of it, through a small network."""
+
+    mean: Tensor
+    spread: Tensor
+    frequencies: Tensor
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("spread", torch.ones(()))
+        self.register_buffer("frequencies", math.pi * 2 ** torch.linspace(-4, 0, TERMS))
+        self.features = nn.Sequential(
+            nn.Linear(2 * TERMS + 1, width), nn.SiLU(), nn.Linear(width, width)
+        )
+        self.none = nn.Parameter(torch.randn(width))
+
+    def forward(self, column: Tensor) -> Tensor:
+        unit = (column - self.mean) / self.spread
+        # Before the network, so that no NaN reaches a gradient.
+        angle = unit.nan_to_num(0.0).unsqueeze(-1) * self.frequencies
+        features = torch.cat([unit.nan_to_num(0.0).unsqueeze(-1), angle.sin(), angle.cos()], -1)
+        return torch.where(unit.isnan().unsqueeze(-1), self.none, self.features(features))
+
+    def fit(self, numbers: Tensor) -> None:
+        if len(numbers):
+            self.mean.copy_(numbers.mean())
+            self.spread.copy_(numbers.std(correction=0).clamp_min(1e-8))

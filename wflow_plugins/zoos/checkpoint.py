@@ -1,0 +1,124 @@
+"""One file of a folder of checkpoints: its networks, and what is noted of it.
+
+Shapes: n networks of the file, P weights, Q buffer entries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from wflow_core.errors import DataError
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.memory import shown
+from wflow_core.weights import WeightLayout
+from wflow_plugins.zoos.checkpoint_files import named_tensors
+from wflow_plugins.zoos.state_fit import fit_state, known_tensors
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file that was read.
+
+    Attributes:
+        weights, buffers: ``[n, P]`` and ``[n, Q]``.
+        run, step: what its name says of the training run; no run, where it says nothing.
+        tensors: type and shape of each tensor by its name.
+        ignored: names of those that the architecture leaves out.
+    """
+
+    name: str
+    weights: Tensor
+    buffers: Tensor
+    run: str | None
+    step: int
+    sha256: str
+    tensors: dict[str, str]
+    ignored: list[str]
+
+    def source(self, before: list[dict[str, Any]]) -> dict[str, Any]:
+        """What is noted of it, with the rows of the zoo that came from it."""
+        start = before[-1]["rows"][1] if before else 0
+        return {
+            "file": self.name,
+            "sha256": self.sha256,
+            "rows": [start, start + len(self.weights)],
+            "run": self.run,
+            "step": self.step,
+            "tensors": self.tensors,
+            "ignored": self.ignored,
+        }
+
+
+def read_checkpoint(
+    path: Path, name: str, architecture: Architecture, naming: str | None, most: int | None = None
+) -> Checkpoint:
+    """Read a file and fit its tensors to an architecture; nothing that it holds is run.
+
+    Args:
+        name: of the file within its folder.
+        naming: regular expression of that name, with the group ``run`` and perhaps ``step``.
+        most: bytes that a file may have.
+
+    Raises:
+        DataError: it is too large, cannot be read, or does not fit.
+    """
+    run, step = _run_and_step(name.removesuffix(path.suffix), naming)
+    if most is not None and path.is_file() and (size := path.stat().st_size) > most:
+        raise DataError(
+            f"{shown(size)} are more than --memory leaves for one file, {shown(most)}; "
+            "save each network to a file of its own, or give more"
+        )
+    data = _content(path)
+    tensors = named_tensors(data, path.suffix == ".safetensors")
+    module = architecture.module
+    layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
+    notes = {name: f"{str(t.dtype)[6:]} {list(t.shape)}" for name, t in tensors.items()}
+    known, ignored = known_tensors(tensors, layouts[0], architecture.known_as)
+    digest = hashlib.sha256(data).hexdigest()
+    fitted = fit_state(known, *layouts, len(data))
+    return Checkpoint(name, *fitted, run, step, digest, notes, ignored)
+
+
+def _run_and_step(name: str, naming: str | None) -> tuple[str | None, int]:
+    if naming is None:
+        return None, 0
+    found = re.fullmatch(naming, name)
+    groups = found.groupdict() if found else {}
+    step = groups.get("step") or "0"
+    if not groups.get("run") or not step.isdecimal() or int(step) >= 2**63:
+        raise DataError(
+            f"its name {name!r} gives no run, or no step that is a whole number, by zoo.naming "
+            f"{naming!r}"
+        )
+    return groups["run"], int(step)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, read once, so that what is hashed is what is used."""
+    with _readable(path):
+        return path.read_bytes()
+
+
+def hash_of_file(path: Path) -> str:
+    """Its SHA-256, a piece at a time."""
+    with _readable(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    if not path.is_file():
+        raise DataError(f"{path}: is no file")
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        reason = getattr(error, "strerror", None) or "larger than memory"
+        raise DataError(f"{path}: cannot be read: {reason}") from error
