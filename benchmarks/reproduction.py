@@ -1,10 +1,12 @@
-"""Tables of sweeps and benchmarks into the page on the thesis, so that no figure is typed by hand.
+"""Tables of sweeps and benchmarks into a page on what others published; no figure is typed by hand.
 
     python benchmarks/reproduction.py sweeps/table-7.1 --other results/initialisation.json
+    python benchmarks/reproduction.py --page deepweightflow sweeps/mnist sweeps/iris
 
-``docs/reproduction/thesis.json`` keeps what was measured; a table takes the place of one of its
-name. In ``thesis.md``, beside it, everything between ``<!-- table: NAME -->`` and ``<!-- end -->``
-is written from there, and nothing else is touched. Without folders the page is filled anew.
+A page is ``docs/reproduction/PAGE.md``, and its grids are in ``examples/PAGE/``. ``PAGE.json``
+beside it keeps what was measured; a table takes the place of one of its name. In the page,
+everything between ``<!-- table: NAME -->`` and ``<!-- end -->`` is written from there, and nothing
+else is touched. Without folders the page is filled anew.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from wflow_core.store import Store
 from wflow_core.sweep.results import TABLE
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "reproduction" / "thesis.md"
-GRIDS = "examples/thesis"
+PAGES = {path.stem: path for path in sorted((ROOT / "docs" / "reproduction").glob("*.md"))}
+THESIS = "thesis"
 OPENED = re.compile(r"^<!-- table: (\S+) -->$", re.MULTILINE)
 MARKED = re.compile(
     r"^<!-- table: (\S+) -->$(?:(?!^<!-- table: ).)*?^<!-- end -->$", re.MULTILINE | re.DOTALL
@@ -34,8 +36,13 @@ ABOUT = ("options", "seconds", "machine", "versions")
 ABSOLUTE = re.compile(r"(?<![\w.~/])~?/(?=\S)(?:[^\s/'\",:;]+/)*")
 
 
+def grids_of(page: Path) -> str:
+    """The folder of a page's grids, from where the repository is."""
+    return f"examples/{page.stem}"
+
+
 def update(
-    folders: Iterable[Path], others: Iterable[Path] = (), page: Path = PAGE
+    folders: Iterable[Path], others: Iterable[Path] = (), page: Path = PAGES[THESIS]
 ) -> dict[str, Table]:
     """Take in the tables, fill the page, and write both; nothing, where something is wrong.
 
@@ -46,25 +53,27 @@ def update(
         StoreError: a folder is no sweep, or a file cannot be read or written.
         DataError: two tables have one name, a table has no marker, or a marker is wrong.
     """
-    found = [*map(of_sweep, folders), *map(of_benchmark, others)]
+    sweeps = [of_sweep(folder, grids_of(page)) for folder in folders]
+    found = [*sweeps, *map(of_benchmark, others)]
     names = [name for name, _ in found]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise DataError(f"two of these are called {twice!r}; give one of them")
     store, kept = Store(page.parent), page.with_suffix(".json").name
     before = (store.read_json(kept) or {}).get("tables", {})
     tables = dict(sorted((before | dict(found)).items()))
-    filled = fill(page.read_text("utf-8"), tables, page.name)
+    filled = fill(page.read_text("utf-8"), tables, page)
     store.write_json(kept, {"tables": tables})
     store.write(page.name, filled)
     return tables
 
 
-def fill(text: str, tables: Mapping[str, Table], where: str = "the page") -> str:
-    """The page with a table, or a line that says that there is none, between all markers.
+def fill(text: str, tables: Mapping[str, Table], page: Path) -> str:
+    """The page's text with a table, or a line that says that there is none, between all markers.
 
     Raises:
         DataError: a marker is not closed or there twice, or a table has none.
     """
+    where, grids = page.name, grids_of(page)
     opened, closed = OPENED.findall(text), [match[1] for match in MARKED.finditer(text)]
     for name in opened:
         if name not in closed:
@@ -78,20 +87,20 @@ def fill(text: str, tables: Mapping[str, Table], where: str = "the page") -> str
 
     def between(match: re.Match[str]) -> str:
         name = match[1]
-        body = "\n".join(whole(tables[name]) if name in tables else [_unmeasured(name)])
+        body = "\n".join(whole(tables[name]) if name in tables else [_unmeasured(name, grids)])
         return f"<!-- table: {name} -->\n\n{body}\n\n<!-- end -->"
 
     return MARKED.sub(between, text)
 
 
-def of_sweep(folder: Path) -> tuple[str, Table]:
-    """The name and the table of a sweep, without the paths of folders."""
+def of_sweep(folder: Path, grids: str) -> tuple[str, Table]:
+    """The name and the table of a sweep of a grid in ``grids``, without the paths of folders."""
     found = Store(folder).read_json(TABLE)
     if found is None or "command" not in found:
         raise StoreError(f"{folder}: no sweep; give a folder in which `wflow sweep` left {TABLE}")
     grid = Path(shlex.split(found["command"])[2]).name
     about = {"versions": found["versions"], "machine": _named(found["machine"])}
-    name, command = found["name"], f"wflow sweep {GRIDS}/{grid}"
+    name, command = found["name"], f"wflow sweep {grids}/{grid}"
     rows = [
         {key: row[key] for key in ("name", "status", "cells", "seconds")}
         | {"runs": [_run(run, about, folder) for run in row["runs"]]}
@@ -144,20 +153,23 @@ def _without_folders(value: Any) -> Any:
     return ABSOLUTE.sub("", value) if isinstance(value, str) else value
 
 
-def _unmeasured(name: str) -> str:
+def _unmeasured(name: str, grids: str) -> str:
     """What would measure a table: the benchmark of its name, or the grid."""
     if (ROOT / "benchmarks" / f"{name}.py").exists():
         return f"Not measured yet: `python benchmarks/{name}.py`."
-    return f"Not measured yet: `wflow sweep {GRIDS}/{re.sub('[-.]', '_', name)}.yaml`."
+    return f"Not measured yet: `wflow sweep {grids}/{re.sub('[-.]', '_', name)}.yaml`."
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", nargs="*", type=Path, help="of sweeps")
+    parser.add_argument("--page", choices=PAGES, default=THESIS, help="which page they belong to")
     parser.add_argument("--other", nargs="+", type=Path, default=[], help="results of benchmarks")
     options = parser.parse_args()
     try:
-        print(f"{PAGE.name}: {', '.join(update(options.folders, options.other)) or 'no tables'}")
+        page = PAGES[options.page]
+        tables = update(options.folders, options.other, page)
+        print(f"{page.name}: {', '.join(tables) or 'no tables'}")
     except WflowError as error:
         sys.exit(f"reproduction: {error}")
 

@@ -1,4 +1,4 @@
-"""The page on the thesis: its tables are what was measured, and nothing else in it is touched."""
+"""Pages of reproductions: tables are what was measured, and nothing else in them is touched."""
 
 from __future__ import annotations
 
@@ -24,9 +24,14 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import initialisation  # noqa: E402
 from markdown_tables import flat  # noqa: E402
-from reproduction import GRIDS, PAGE, fill, update  # noqa: E402
+from reproduction import OPENED, PAGES, fill, grids_of, update  # noqa: E402
 
-TABLES: dict[str, Any] = json.loads(PAGE.with_suffix(".json").read_text("utf-8"))["tables"]
+THESIS = PAGES["thesis"]
+TABLES: dict[str, dict[str, Any]] = {
+    page: json.loads(path.with_suffix(".json").read_text("utf-8"))["tables"]
+    for page, path in PAGES.items()
+}
+SWEPT = [(p, n) for p, tables in TABLES.items() for n, of in tables.items() if "columns" in of]
 MACHINE = {"system": "Linux-6.1.2-build-7", "device": "cpu", "threads": 1}
 VERSIONS = {"wflow": "0.1.0", "torch": "2.9", "python": "3.12"}
 TEXT = """\
@@ -77,7 +82,7 @@ def sweep(folder: Path, results: dict[str, Result], name: str = "toy") -> Path:
 
 
 def page(folder: Path) -> Path:
-    path = folder / "docs" / "page.md"
+    path = folder / "docs" / "thesis.md"
     path.parent.mkdir(exist_ok=True)
     path.write_text(TEXT, "utf-8")
     return path
@@ -96,15 +101,29 @@ def cells(line: str) -> list[str]:
 ALL = {"a-0": finished(0.5), "a-1": finished(0.75), "b-0": finished(0.5), "b-1": finished(1.0)}
 
 
-def test_the_tables_of_the_page_are_those_of_its_json() -> None:
-    text = PAGE.read_text("utf-8")
-    assert fill(text, TABLES) == text
+@pytest.mark.parametrize("name", PAGES)
+def test_the_tables_of_a_page_are_those_of_its_json(name: str) -> None:
+    text = PAGES[name].read_text("utf-8")
+    assert fill(text, TABLES[name], PAGES[name]) == text
 
 
-@pytest.mark.parametrize("name", [name for name, of in TABLES.items() if "columns" in of])
-def test_a_table_is_of_the_grid_that_it_names(name: str) -> None:
+@pytest.mark.parametrize("name", PAGES)
+def test_what_a_page_has_a_place_for_can_be_measured(name: str) -> None:
+    """Each grid has a table on its page, and each table is of a grid or of a benchmark."""
+    path = PAGES[name]
+    stems = {re.sub(r"[-.]", "_", table) for table in OPENED.findall(path.read_text("utf-8"))}
+    sources = {of.stem: of.read_text("utf-8") for of in (ROOT / grids_of(path)).glob("*.yaml")}
+    grids = {stem for stem, text in sources.items() if re.search("^columns:", text, re.M)}
+    assert grids
+    assert grids <= stems
+    for stem in stems - grids:
+        assert stem in TABLES[name] or (ROOT / "benchmarks" / f"{stem}.py").exists(), stem
+
+
+@pytest.mark.parametrize(("page", "name"), SWEPT)
+def test_a_table_is_of_the_grid_that_it_names(page: str, name: str) -> None:
     """Rows, columns and published figures as the example has them now: else run it again."""
-    of = TABLES[name]
+    of = TABLES[page][name]
     file = read_grid(ROOT / of["command"].removeprefix("wflow sweep "))
     assert file.grid.name == name
     assert [row["name"] for row in of["rows"]] == [each.name for each in plan(file)]
@@ -144,7 +163,7 @@ def test_a_sweep_is_shown_between_its_markers_and_the_rest_is_left(tmp_path: Pat
 
 
 def test_a_script_is_what_measures_the_table_of_its_name() -> None:
-    text = fill("<!-- table: initialisation -->\n<!-- end -->\n", {})
+    text = fill("<!-- table: initialisation -->\n<!-- end -->\n", {}, THESIS)
     assert "Not measured yet: `python benchmarks/initialisation.py`." in text
 
 
@@ -234,9 +253,9 @@ def test_what_is_no_sweep_and_no_result_is_told(tmp_path: Path) -> None:
 
 
 def test_tables_on_the_page_come_from_where_it_says() -> None:
-    for name, of in TABLES.items():
-        if "columns" in of:
-            assert re.fullmatch(rf"wflow sweep {GRIDS}/\w+\.yaml", of["command"]), name
+    for page, name in SWEPT:
+        command = TABLES[page][name]["command"]
+        assert re.fullmatch(rf"wflow sweep {grids_of(PAGES[page])}/\w+\.yaml", command), name
 
 
 @pytest.fixture(scope="module")

@@ -264,5 +264,5 @@ def test_memory_stays_within_the_budget(tmp_path: Path) -> None:
         before = forget_peak()
         run(assembly, tmp_path / name / "out", memory=memory)
         used[name] = peak() - before
-    assert used["held"] > 2 * n * row  # else the measure would see nothing
+    assert used["held"] > n * row  # else the measure would not see the zoo
     assert used["within"] < 9 * row, {name: of / row for name, of in used.items()}

@@ -249,7 +249,9 @@ def test_table_7_1_has_its_nine_rows_on_one_zoo() -> None:
         assert ("relu_sphere" in named) == (i >= 3)
         same = ("task", "architecture", "zoo", "prior", "velocity", "train", "seed")
         assert all(spec[name] == found[0][name] for name in same)
-    for row in rows[9:]:  # as far as the thesis's own network gets
+    projected = rows[9].runs[0].resolved
+    assert projected["manifold"] == found[5]["manifold"] | {"project": "predictions"}
+    for row in rows[10:]:  # as far as the thesis's own network gets
         spec = row.runs[0].resolved
         assert spec["velocity"]["type"] == "relational_transformer"
         assert all(spec[name] == found[0][name] for name in ("task", "zoo", "prior", "seed"))

@@ -104,6 +104,8 @@ class Builder:
             del resolved["sample"]["architecture"]
         if not self.file.spec.condition.records:
             del resolved["condition"]
+        if self.file.spec.nulls is None:
+            del resolved["nulls"]
         for path, found in self.found.items():
             whole = {"type": found.name} | found.cls.Config(**found.options).model_dump(mode="json")
             within: Any = resolved

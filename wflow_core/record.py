@@ -24,7 +24,7 @@ DEPENDS = {
     "encode": ("codec",),
     "train": ("manifold", "prior", "coupling", "velocity", "condition", "train"),
     "sample": ("solver", "guidance", "sample"),
-    "evaluate": ("metrics",),
+    "evaluate": ("metrics", "nulls"),
 }
 BESIDE = {"reference": ("task", "zoo", "sample")}
 """Stages that depend on no other: what of the spec they depend on."""
@@ -57,8 +57,6 @@ class Record:
             p: d for p, d in self._tasks().items() if p.split(".")[0] in (DEPENDS | BESIDE)[stage]
         }
         parts |= {"tasks": tasks} if tasks else {}
-        if stage == "evaluate" and a.spec.nulls is not None:
-            parts["nulls"] = a.resolved["nulls"]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _tasks(self) -> dict[str, str]:

@@ -58,7 +58,7 @@ class Trainer:
         self.validation = Validation(flow, coupling, held_out, self.weight, generator, behavior)
         self.average = AveragedNetwork(velocity, options.ema)
         self.optimizer = torch.optim.AdamW(
-            velocity.parameters(), lr=options.lr, weight_decay=options.weight_decay
+            velocity.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True
         )
         self.iteration = 0
         self.best: dict[str, Tensor] = self.average.state()

@@ -1,0 +1,34 @@
+"""The grids and specs of DeepWeightFlow assemble, and show what a row must have beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wflow_core.assembly import assemble
+from wflow_core.spec import load_spec
+from wflow_core.sweep.rows import load_rows
+
+DEEP = Path(__file__).parents[1] / "examples/deepweightflow"
+# Networks of 108 million weights take long to lay out.
+SMALLER = {"bert_yelp.yaml": ["architecture.width=48", "architecture.layers=1"]}
+
+
+@pytest.mark.parametrize("path", sorted(DEEP.glob("*.yaml")), ids=lambda p: p.name)
+def test_the_grids_of_deepweightflow_show_nulls_beside_samples(path: Path) -> None:
+    file, rows = load_rows(path)
+    shown = {column.path for column in file.grid.columns}
+    of_nulls = {f"nulls.{name}.accuracy" for name in ("interpolation", "zoo_noise", "gaussian")}
+    assert shown >= {"samples.accuracy", "zoo.accuracy", "novelty.nearest_ratio"} | of_nulls
+    for row in rows:
+        spec = row.runs[0].resolved
+        if "ours" not in row.name:  # what is published
+            assert (spec["prior"]["type"], spec["solver"]["steps"]) == ("gaussian", 100)
+            assert (spec["zoo"]["networks"], spec["train"]["batch_size"]) == (100, 8)
+
+
+@pytest.mark.parametrize("path", sorted((DEEP / "specs").glob("*.yaml")), ids=lambda p: p.name)
+def test_the_specs_of_deepweightflow_are_right(path: Path) -> None:
+    """Those of networks and data that are not here, too."""
+    assemble(load_spec(path, SMALLER.get(path.name, [])))
