@@ -78,18 +78,19 @@ class FlowDensity:
         """
         a = self.assembly
         refuse_flow(a, coordinates, conditioned=bool(condition))
-        row = a.space.conditions.row(condition or {})
-
-        def given(of: Tensor) -> dict[str, Any]:
-            return {"given": row.to(of).expand(len(of), -1)} if len(row) else {}
-
         w = networks.weights if isinstance(networks, WeightSet) else networks
-        x = self._points(w, represent)
         pieces = [
-            log_prob(a.flow, self.velocity, a.prior, a.solver, of, **options, **given(of))
-            for of in x.split(a.spec.sample.batch_size)
+            log_prob(
+                a.flow, self.velocity, a.prior, a.solver, x, **options, **self._given(x, condition)
+            )
+            for x in self._points(w, represent).split(a.spec.sample.batch_size)
         ]
         return LogProb.cat(pieces)
+
+    def _given(self, x: Tensor, condition: Wanted | None) -> dict[str, Any]:
+        """What the velocity is told of points ``[B, D]``; nothing where it has no conditions."""
+        row = self.assembly.space.conditions.row(condition or {})
+        return {"given": row.to(x).expand(len(x), -1)} if len(row) else {}
 
     def unseen(self, networks: WeightSet) -> WeightSet:
         """Networks of the zoo without those that the flow was trained on; all where no run was

@@ -43,7 +43,6 @@ def run_sweep(
     A run that fails is told in the table, and the sweep goes on; the next call tries it again.
 
     Args:
-        path: the grid, a YAML file.
         out: folder of the table and of all runs; None: ``sweeps/NAME``.
         memory: what the networks of a run may take; larger weight sets stay in files.
         only: names of the rows to run; none: all.
@@ -65,21 +64,21 @@ def run_sweep(
     folder = Path(out) if out else Path("sweeps") / file.grid.name
     settings = Settings(folder / ROWS, device, threads, overwrite, memory)
     refuse_others(folder, file.grid.name, () if overwrite else chosen)
-    command = _command(path, out, [row.name for row in chosen if only], settings, jobs)
-    command += " --allow-code" * allow_code
+    command = _command(path, out, [row.name for row in chosen if only], settings, jobs, allow_code)
     with Store(folder).locked() as store:
         sweep = Sweep(file, rows, store, settings, command, say)
         return sweep.travel([run for row in chosen for run in row.runs], jobs)
 
 
 def _command(
-    path: Path | str, out: Path | str | None, only: Iterable[str], settings: Settings, jobs: int
-) -> str:
+    path: Path | str, out: Path | str | None, only: Iterable[str], settings: Settings, jobs: int,
+    allow_code: bool,
+) -> str:  # fmt: skip
     """The command that does the same."""
     words = ["wflow", "sweep", str(path), *(["--out", str(out)] if out else [])]
     words += [word for name in only for word in ("--only", name)]
     words += [*settings.words, *(["--jobs", str(jobs)] if jobs > 1 else [])]
-    return shlex.join(words)
+    return shlex.join([*words, *["--allow-code"] * allow_code])
 
 
 class Sweep:
