@@ -74,8 +74,8 @@ class Canonicalizer(Component):
         if self.element_of == "network":
             last = torch.arange(len(networks), device=last.device)
         chunk = rows_at_once(networks.weights, chunk)
-        for start, of in zip(range(0, len(networks), chunk), last.split(chunk), strict=True):
-            piece = held_set(networks[start : start + chunk])
+        for start in range(0, len(networks), chunk):
+            piece, of = held_set(networks[start : start + chunk]), last[start : start + chunk]
             own = torch.equal(of, torch.arange(start, start + len(of), device=of.device))
             yield self._transform(piece, piece.weights if own else networks.weights[of])
 
