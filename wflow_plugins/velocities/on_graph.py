@@ -1,4 +1,4 @@
-"""What velocities on the weight graph share: time, conditions, scales, and any width.
+"""What velocities on the weight graph share: any width.
 
 Shapes: B batch, P weights, W width.
 """
@@ -13,11 +13,9 @@ from torch import Tensor
 
 from wflow_core.graph import WeightGraph
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import Space
 from wflow_core.symmetry import Symmetry
-from wflow_plugins.velocities.conditions import ConditionEmbedding
-from wflow_plugins.velocities.standardized import Standardized, TimeEmbedding
+from wflow_plugins.velocities.scaled import Scaled
 
 
 class Attention(Options):
@@ -33,19 +31,19 @@ class Attention(Options):
         return self
 
 
-class OnGraph(Velocity):
+class OnGraph(Scaled):
     """Maps weights to displacements through the graph of their symmetry, at any width of it."""
 
     needs = frozenset({"symmetry"})
-    offers = frozenset({"conditions"})
 
     def __init__(self, space: Space, **options: Any):
         super().__init__(space, **options)
         assert space.symmetry is not None  # by `needs`
         self.graph = space.symmetry.graph
-        self.time = TimeEmbedding(self.config.width)
-        self.conditions = ConditionEmbedding(space.conditions, self.config.width)
-        self.scales = Standardized(space, self.config.width)
+
+    @property
+    def embedding(self) -> int:
+        return int(self.config.width)
 
     @abstractmethod
     def through(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
@@ -60,12 +58,3 @@ class OnGraph(Velocity):
         graph = symmetry.graph if symmetry else self.graph
         time, unit = self.conditions(self.time(t), **condition), self.scales.encode(x, symmetry)
         return self.scales.decode(self.through(graph, unit, time), unit, time, symmetry)
-
-    def standardize(self, x0: Tensor, x1: Tensor) -> None:
-        self.scales.fit(x0, x1)
-
-    def standardize_conditions(self, given: Tensor) -> None:
-        self.conditions.fit(given)
-
-    def displacement_scale(self) -> Tensor:
-        return self.scales.displacement()

@@ -18,22 +18,20 @@ from wflow_core.symmetry import Symmetry
 class Standardized(nn.Module):
     """Scales points to unit size a part, and a network's output back to displacements.
 
-    The output adds ``a_k(t) x + b_k(t)`` for part k: the affine field that carries one Gaussian
-    to another, so that the network has only the rest to learn.
+    Where it is ``affine``, the output adds ``a_k(t) x + b_k(t)`` for part k: the affine field that
+    carries one Gaussian to another, so that the network has only the rest to learn.
     """
 
     input_scale: Tensor
     output_scale: Tensor
 
-    def __init__(self, space: Space, embedding: int):
+    def __init__(self, space: Space, embedding: int, affine: bool = True):
         super().__init__()
         self.symmetry, self.dim = space.symmetry, space.dim
         parts = len(self.symmetry.graph.blocks) if self.symmetry else 1
         self.register_buffer("input_scale", torch.ones(parts))
         self.register_buffer("output_scale", torch.ones(parts))
-        self.skip = nn.Linear(embedding, 2 * parts)
-        nn.init.zeros_(self.skip.weight)
-        nn.init.zeros_(self.skip.bias)
+        self.skip = silent_layer(embedding, 2 * parts) if affine else None
 
     def fit(self, x0: Tensor, x1: Tensor) -> None:
         """Root mean squares a part: of both ends, and of the displacement."""
@@ -51,8 +49,10 @@ class Standardized(nn.Module):
     def decode(self, raw: Tensor, unit: Tensor, time: Tensor, symmetry: Symmetry | None) -> Tensor:
         """Network output and encoded input ``[B, D]``, time ``[B, E]`` -> displacement."""
         dim = unit.shape[-1]
-        slope, shift = (self._spread(s, dim, symmetry) for s in self.skip(time).chunk(2, -1))
-        return self._spread(self.output_scale, dim, symmetry) * (raw + slope * unit + shift)
+        if self.skip is not None:
+            slope, shift = (self._spread(s, dim, symmetry) for s in self.skip(time).chunk(2, -1))
+            raw = raw + slope * unit + shift
+        return self._spread(self.output_scale, dim, symmetry) * raw
 
     def _rms(self, values: Tensor) -> Tensor:
         square = values.square().mean(0)
@@ -86,3 +86,11 @@ class TimeEmbedding(nn.Module):
         angle = t.unsqueeze(-1) * self.frequencies
         embedded: Tensor = self.mix(torch.cat([t.unsqueeze(-1), angle.sin(), angle.cos()], -1))
         return embedded
+
+
+def silent_layer(reads: int, writes: int) -> nn.Linear:
+    """A layer that gives zero until it is trained."""
+    layer = nn.Linear(reads, writes)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
