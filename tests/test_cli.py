@@ -175,8 +175,9 @@ def test_run_prints_a_table_or_json(tmp_path: Path) -> None:
     shown = wflow("run", spec, "--out", out)
     assert shown.exit_code == 0
     rows = [line.split()[0] for line in shown.stdout.splitlines() if line.strip()]
-    assert rows[1:8] == [
-        "zoo", "samples", "untrained", "zoo_noise", "interpolation", "gaussian", "retrained",
+    assert rows[1:9] == [
+        "zoo", "samples",
+        "untrained", "zoo_noise", "interpolation", "soup", "gaussian", "retrained",
     ]  # fmt: skip
     assert f"\n{out}: samples/, metrics.json" in shown.stdout
     again = wflow("run", spec, "--out", out, "--json")

@@ -19,7 +19,9 @@ SMALLER = {"bert_yelp.yaml": ["architecture.width=48", "architecture.layers=1"]}
 def test_the_grids_of_deepweightflow_show_nulls_beside_samples(path: Path) -> None:
     file, rows = load_rows(path)
     shown = {column.path for column in file.grid.columns}
-    of_nulls = {f"nulls.{name}.accuracy" for name in ("interpolation", "zoo_noise", "gaussian")}
+    of_nulls = {
+        f"nulls.{name}.accuracy" for name in ("interpolation", "soup", "zoo_noise", "gaussian")
+    }
     assert shown >= {"samples.accuracy", "zoo.accuracy", "novelty.nearest_ratio"} | of_nulls
     for row in rows:
         spec = row.runs[0].resolved

@@ -8,7 +8,8 @@ import torch
 from wflow_core.errors import UnsupportedError
 from wflow_core.evaluation import evaluate, measure
 from wflow_core.novelty import Distances
-from wflow_core.nulls import NullContext, NullMakers, make_nulls
+from wflow_core.null_context import NullContext, NullMakers
+from wflow_core.nulls import make_nulls
 from wflow_core.pieces import join
 from wflow_core.symmetry import Element
 from wflow_core.weights import WeightSet
@@ -76,7 +77,14 @@ def test_nulls_are_as_many_as_the_samples_and_what_they_say(source: Train, zoo: 
         NullMakers(MLP, source), zoo, samples, distances, torch.Generator().manual_seed(1)
     )
     nulls = make_nulls(context)
-    assert list(nulls) == ["untrained", "zoo_noise", "interpolation", "gaussian", "retrained"]
+    assert list(nulls) == [
+        "untrained",
+        "zoo_noise",
+        "interpolation",
+        "soup",
+        "gaussian",
+        "retrained",
+    ]
     assert {len(networks) for networks, _ in nulls.values()} == {16}
     score = {n: TaskScore(TASK, MLP).measure(s, zoo)["loss"].mean() for n, (s, _) in nulls.items()}
     of_zoo = TaskScore(TASK, MLP).measure(zoo, zoo)["loss"].mean().item()
@@ -87,7 +95,7 @@ def test_nulls_are_as_many_as_the_samples_and_what_they_say(source: Train, zoo: 
     assert far["zoo_noise"] == pytest.approx(
         distances.nearest(samples.weights).mean().item(), rel=0.3
     )
-    assert far["interpolation"] < far["retrained"]
+    assert far["interpolation"] < far["soup"] < far["retrained"]
     fit = nulls["gaussian"][0].weights
     torch.testing.assert_close(fit.mean(0), distances.aligned.mean(0), atol=0.35, rtol=0)
 

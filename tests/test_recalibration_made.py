@@ -7,7 +7,8 @@ from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.novelty import Distances
-from wflow_core.nulls import NULLS, NullContext, NullMakers, make_nulls
+from wflow_core.null_context import NullContext, NullMakers
+from wflow_core.nulls import NULLS, make_nulls
 from wflow_core.options import RecalibrateOptions
 from wflow_core.recalibration import Recalibration, recalibrate
 from wflow_core.testing.world import seeded, small_network, small_task, small_zoo

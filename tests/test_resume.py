@@ -252,7 +252,14 @@ def test_manifests_name_every_tensor(undisturbed: Path) -> None:
 def test_metrics_hold_what_they_promise(undisturbed: Path) -> None:
     metrics = json.loads((undisturbed / "metrics.json").read_text())
     nulls = metrics["nulls"]
-    assert nulls.keys() == {"untrained", "zoo_noise", "interpolation", "gaussian", "retrained"}
+    assert nulls.keys() == {
+        "untrained",
+        "zoo_noise",
+        "interpolation",
+        "soup",
+        "gaussian",
+        "retrained",
+    }
     for rows in (metrics["zoo"], metrics["samples"], *nulls.values()):
         for score in ("accuracy", "loss"):
             assert rows[score].keys() == {"mean", "std"}

@@ -52,7 +52,7 @@ DEFAULTS = {
     "canonicalizers": "[weight_matching]",
     "codec": "{type: pca, components: 4, residual: true}",
     "metrics": "[task_score, novelty, {type: l2, pairs: 9}, moments, wrong_iou]",
-    "nulls": "[interpolation, gaussian]",
+    "nulls": "[interpolation, soup, gaussian]",
     "hooks": "[]",
 }
 

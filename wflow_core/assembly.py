@@ -23,7 +23,7 @@ from wflow_core.interfaces.solver import Solver
 from wflow_core.interfaces.task import Task
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.interfaces.zoo import ZooSource
-from wflow_core.nulls import NullMakers
+from wflow_core.null_context import NullMakers
 from wflow_core.recalibration import Recalibration
 from wflow_core.space import Space, reason
 from wflow_core.spec import SAMPLED, Spec, SpecFile

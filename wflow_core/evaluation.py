@@ -21,7 +21,8 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.metric import Density, Metric, Numbers
 from wflow_core.novelty import Distances
-from wflow_core.nulls import NullContext, NullMakers, make_nulls
+from wflow_core.null_context import NullContext, NullMakers
+from wflow_core.nulls import make_nulls
 from wflow_core.stored import asking
 from wflow_core.weights import WeightSet
 

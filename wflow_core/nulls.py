@@ -7,80 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import reduce
 
 import torch
 from torch import Tensor
 
-from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.canonicalizer import Canonicalizer, bring
-from wflow_core.interfaces.zoo import ZooSource
+from wflow_core.interfaces.canonicalizer import bring
 from wflow_core.matching import align
-from wflow_core.novelty import Distances
+from wflow_core.null_context import NullContext
 from wflow_core.pieces import held_set, rows_at_once, split
 from wflow_core.row_writing import gathered, limit_of
 from wflow_core.weights import WeightSet
-
-
-@dataclass(frozen=True)
-class NullMakers:
-    """What the nulls of a spec are made with.
-
-    Attributes:
-        canonicalizers: those of them that move each network by itself move nulls as they moved the
-            zoo; else distances between the two would mean nothing.
-        recalibrate: gives networks that nobody trained BatchNorm statistics of their own, where
-            the samples have such, too; else statistics would tell the two apart, not weights.
-        names: of those to make; all that can be had by default.
-    """
-
-    architecture: Architecture
-    source: ZooSource
-    canonicalizers: Sequence[Canonicalizer] = ()
-    recalibrate: Callable[[WeightSet], WeightSet] | None = None
-    names: Sequence[str] | None = None
-
-
-@dataclass(frozen=True)
-class NullContext:
-    """What nulls are made from: as many networks as there are samples.
-
-    Attributes:
-        first, count: with networks in files, nulls are made some at a time: from which on, how
-            many; all by default.
-        known: what is computed once for all of them.
-    """
-
-    makers: NullMakers
-    zoo: WeightSet
-    samples: WeightSet
-    distances: Distances
-    generator: torch.Generator
-    first: int = 0
-    count: int | None = None
-    known: dict[str, Tensor] = field(default_factory=dict)
-
-    @property
-    def n(self) -> int:
-        """How many to make: as many as there are samples, or some of them at a time."""
-        return len(self.samples) if self.count is None else self.count
-
-    def once(self, name: str, make: Callable[[], Tensor]) -> Tensor:
-        """What is the same for all networks of a null, or of all nulls."""
-        if name not in self.known:
-            self.known[name] = make()
-        return self.known[name]
-
-    def pick(self, name: str) -> Tensor:
-        """``[n]`` random places in the zoo, drawn for all at once under a name."""
-        g, size = self.generator, (len(self.samples),)
-        places = self.once(
-            name, lambda: torch.randint(len(self.zoo), size, generator=g, device=g.device)
-        )
-        return places[self.first : self.first + self.n]
-
-    def noise(self, *shape: int) -> Tensor:
-        return torch.randn(shape, generator=self.generator, device=self.generator.device)
 
 
 def untrained(c: NullContext) -> WeightSet:
@@ -110,9 +48,23 @@ def _noise_size(c: NullContext) -> Tensor:
 
 def interpolation(c: NullContext) -> WeightSet:
     """Midpoints of pairs of zoo networks, one aligned to the other."""
-    first, second = (held_set(c.zoo[c.pick(end)]) for end in ("first", "second"))
-    aligned = align(c.makers.architecture.bound_symmetry, second.weights, first.weights)
-    return replace(first, weights=torch.lerp(first.weights, aligned, 0.5), initial=None)
+    return _mean_of(c, ["first", "second"])
+
+
+def soup(c: NullContext) -> WeightSet:
+    """Means of five zoo networks, four aligned to the first (soups: Wortsman et al., 2022)."""
+    return _mean_of(c, ["first", "second", "third", "fourth", "fifth"])
+
+
+def _mean_of(c: NullContext, names: Sequence[str]) -> WeightSet:
+    """Means of as many zoo networks as there are names, each drawn at random under its own."""
+    symmetry = c.makers.architecture.bound_symmetry
+    first = held_set(c.zoo[c.pick(names[0])])
+    total = first.weights
+    for name in names[1:]:
+        other = held_set(c.zoo[c.pick(name)])
+        total = total + align(symmetry, other.weights, first.weights)
+    return replace(first, weights=total / len(names), initial=None)
 
 
 def gaussian(c: NullContext) -> WeightSet:
@@ -141,18 +93,14 @@ def _networks(c: NullContext, weights: Tensor) -> WeightSet:
 
 def _sum(pieces: Iterable[Tensor]) -> Tensor:
     """``[n, P] -> [P]`` over all pieces."""
-    total: Tensor | None = None
-    for piece in pieces:
-        own = piece.sum(0)
-        total = own if total is None else total + own
-    assert total is not None  # a zoo has networks
-    return total
+    return reduce(torch.add, (piece.sum(0) for piece in pieces))
 
 
 NULLS: dict[str, Callable[[NullContext], WeightSet]] = {
     "untrained": untrained,
     "zoo_noise": zoo_noise,
     "interpolation": interpolation,
+    "soup": soup,
     "gaussian": gaussian,
     "retrained": retrained,
 }

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from wflow_core.components import Slot
 from wflow_core.interfaces.component import Options
 
-NullName = Literal["untrained", "zoo_noise", "interpolation", "gaussian", "retrained"]
+NullName = Literal["untrained", "zoo_noise", "interpolation", "soup", "gaussian", "retrained"]
 """The populations of ``nulls.py``."""
 
 

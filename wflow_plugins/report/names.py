@@ -9,6 +9,7 @@ LABELS = {
     "untrained": "untrained",
     "zoo_noise": "zoo + noise",
     "interpolation": "interpolation",
+    "soup": "soup",
     "gaussian": "Gaussian fit",
     "retrained": "retrained",
 }
@@ -19,6 +20,7 @@ MEANINGS = {
     "untrained": "draws of the initialiser: far from everything, good at nothing",
     "zoo_noise": "zoo networks with noise, as far from the zoo as the samples are",
     "interpolation": "midpoints of two zoo networks, one aligned to the other",
+    "soup": "means of five zoo networks, four aligned to the first",
     "gaussian": "draws of a Gaussian fitted to the aligned zoo",
     "retrained": "further networks trained as the zoo was, which the samples stand in for",
 }
@@ -26,6 +28,7 @@ IN_WORDS = {
     "untrained": "untrained networks",
     "zoo_noise": "zoo networks plus noise",
     "interpolation": "midpoints of zoo networks",
+    "soup": "soups of zoo networks",
     "gaussian": "a Gaussian fit",
 }
 """The cheap nulls, in a sentence."""

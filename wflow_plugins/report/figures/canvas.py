@@ -80,6 +80,7 @@ LOOKS = {
     "untrained": Look("#b58aa8", "v"),
     "zoo_noise": Look("#d9a23b", "X"),
     "interpolation": Look("#7bb8d8", "D"),
+    "soup": Look("#a7b86b", "p"),
     "gaussian": Look("#d3784a", "^"),
     "retrained": Look("#4f9e83", "P"),
 }

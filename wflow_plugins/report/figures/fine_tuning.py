@@ -19,7 +19,7 @@ from wflow_plugins.report.verdict import short
 
 NAME = "fine_tuning"
 STARTS, FRESH = "starts of samples", "fresh initialiser"
-OTHERS = ("zoo", "gaussian", "zoo_noise", "interpolation")
+OTHERS = ("zoo", "gaussian", "zoo_noise", "interpolation", "soup")
 LOOKED = {STARTS: Look(LOOKS["samples"].color, "o"), FRESH: LOOKS["untrained"]}
 
 
