@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from wflow_core.errors import SymmetryError
+from wflow_core.graph_pyg import to_data, to_hetero
 from wflow_core.symmetry import Group, Part, Symmetry
 from wflow_core.weights import WeightLayout
 
@@ -59,23 +60,21 @@ def test_three_groups_on_a_part_are_refused() -> None:
 
 @blocks
 def test_torch_geometric_holds_every_weight_once(block: Block) -> None:
-    pytest.importorskip("torch_geometric")
     graph, w = block.symmetry.graph, block.weights(1)[0]
-    hetero = graph.to_hetero(w)
+    hetero = to_hetero(graph, w)
     found = [hetero[g].x.flatten() for g in graph.nodes]
     found += [hetero[e].edge_attr.flatten() for e in hetero.edge_types]
     assert torch.equal(torch.cat(found).sort().values, w.sort().values)
-    data = graph.to_data(w)
+    data = to_data(graph, w)
     assert data.num_nodes == sum(graph.nodes.values())
     assert data.edge_index.max() < data.num_nodes
     assert data.edge_attr.abs().sum() + data.x.abs().sum() == pytest.approx(w.abs().sum().item())
 
 
 def test_torch_geometric_edges_run_from_input_to_output() -> None:
-    pytest.importorskip("torch_geometric")
     block = BLOCKS[0]
     w = block.weights(1)[0]
-    edges = block.symmetry.graph.to_hetero(w)["input", "0.weight", "h1"]
+    edges = to_hetero(block.symmetry.graph, w)["input", "0.weight", "h1"]
     weight = block.symmetry.layout.unflatten(w)["0.weight"]
     source, target = edges.edge_index
     assert torch.equal(edges.edge_attr[:, 0], weight[target, source])

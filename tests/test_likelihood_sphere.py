@@ -11,7 +11,8 @@ from torch import Tensor
 
 from wflow_core.flow import Flow, Model
 from wflow_core.interfaces.manifold import Manifold
-from wflow_core.likelihood import LogProb, log_prob
+from wflow_core.likelihood import log_prob
+from wflow_core.log_probs import LogProb
 from wflow_core.space import Space
 from wflow_core.testing.world import seeded
 from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres

@@ -13,7 +13,7 @@ from plugin_support import tiny
 from torch import Tensor
 
 import wflow_core
-from wflow_core.assembly import Assembly
+from wflow_core.assembled import Assembly
 from wflow_core.conditions import Record
 from wflow_core.errors import DataError, SpecError
 from wflow_core.export import write_networks

@@ -29,7 +29,7 @@ from wflow_core.cli_sweep import sweep
 from wflow_core.commands import LazyCommands, clear_errors
 
 if TYPE_CHECKING:
-    from wflow_core.assembly import Assembly
+    from wflow_core.assembled import Assembly
     from wflow_core.memory import Memory
 
 

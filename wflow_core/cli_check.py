@@ -14,7 +14,7 @@ from wflow_core.commands import FIX, clear_errors
 from wflow_core.errors import DataError, SpecError, WflowError
 
 if TYPE_CHECKING:
-    from wflow_core.assembly import Assembly
+    from wflow_core.assembled import Assembly
 
 
 @click.command()

@@ -10,20 +10,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from wflow_core.assembled import Assembly
 from wflow_core.conditions import Wanted
 from wflow_core.errors import DataError, UnsupportedError
-from wflow_core.likelihood import LogProb, log_prob, refuse
+from wflow_core.interfaces.velocity import Velocity
+from wflow_core.likelihood import log_prob, refuse
+from wflow_core.log_probs import LogProb
 from wflow_core.space import refuse_off_manifold
 from wflow_core.weights import WeightSet
-
-if TYPE_CHECKING:
-    from wflow_core.assembly import Assembly
-    from wflow_core.interfaces.velocity import Velocity
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from wflow_core import streaming
-from wflow_core.assembly import Assembly
+from wflow_core.assembled import Assembly
 from wflow_core.classifier_free import Condition
 from wflow_core.errors import DataError
 from wflow_core.interfaces.codec import Codec

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from wflow_core.artefacts import load_codec, weight_set
-from wflow_core.assembly import Assembly, settled
+from wflow_core.assembled import Assembly
+from wflow_core.assembly import settled
 from wflow_core.interfaces.canonicalizer import canonical
 from wflow_core.run_folder import finished
 from wflow_core.store import Store

@@ -12,18 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from wflow_core.action import Action
 from wflow_core.errors import SymmetryError
 from wflow_core.groups import Element
 from wflow_core.parts import BoundPart
-from wflow_core.symmetry import Symmetry
-
-if TYPE_CHECKING:
-    from torch_geometric.data import Data, HeteroData
 
 
 @dataclass(frozen=True)
@@ -56,7 +52,7 @@ class WeightGraph:
         order: ``[P]`` the flat place of each entry of the blocks laid end to end.
     """
 
-    def __init__(self, symmetry: Symmetry):
+    def __init__(self, symmetry: Action):
         self.symmetry = symmetry
         self.nodes = {name: prod(symmetry.units(name)) for name in symmetry.groups}
         place = torch.arange(symmetry.layout.size).unsqueeze(0)
@@ -126,20 +122,6 @@ class WeightGraph:
         if own is None:
             own = torch.arange(units[1], device=known.device).expand(len(known), *units)
         return (outer.unsqueeze(-1) * units[1] + own).flatten(1)
-
-    def to_hetero(self, weights: Tensor) -> HeteroData:
-        """One network ``[P]`` as torch_geometric ``HeteroData``: a node set a group, an edge type
-        a block. Edges run from the column (input) to the row (output) of the weight."""
-        from wflow_core.graph_pyg import to_hetero
-
-        return to_hetero(self, weights)
-
-    def to_data(self, weights: Tensor) -> Data:
-        """One network ``[P]`` as a homogeneous ``Data``: features padded with zeros, the node set
-        and the edge block of each in ``node_type`` and ``edge_type``."""
-        from wflow_core.graph_pyg import to_data
-
-        return to_data(self, weights)
 
 
 def _pieces(part: BoundPart, places: Tensor) -> list[tuple[tuple[str, ...], Tensor]]:

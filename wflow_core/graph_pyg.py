@@ -11,7 +11,8 @@ from wflow_core.graph import WeightGraph
 
 
 def to_hetero(graph: WeightGraph, weights: Tensor) -> HeteroData:
-    """See :meth:`wflow_core.graph.WeightGraph.to_hetero`."""
+    """One network ``[P]``: a node set a group, an edge type a block. Edges run from the column
+    (input) to the row (output) of the weight."""
     data = HeteroData()
     features: dict[str, list[Tensor]] = {group: [] for group in graph.nodes}
     for name, piece in graph.split(weights.unsqueeze(0)).items():
@@ -31,7 +32,8 @@ def to_hetero(graph: WeightGraph, weights: Tensor) -> HeteroData:
 
 
 def to_data(graph: WeightGraph, weights: Tensor) -> Data:
-    """See :meth:`wflow_core.graph.WeightGraph.to_data`."""
+    """One network ``[P]``, homogeneous: features padded with zeros, the node set and the edge block
+    of each in ``node_type`` and ``edge_type``."""
     hetero = to_hetero(graph, weights)
     sets = list(graph.nodes)
     offset = dict(

@@ -14,7 +14,6 @@ Shapes: B batch, D coordinates, K extra coordinates, one a probe.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -26,32 +25,12 @@ from wflow_core.flow import Flow, Model
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.prior import Prior
 from wflow_core.interfaces.solver import Solver, VectorField
+from wflow_core.log_probs import LogProb
 
 Kind = Literal["exact", "hutchinson", "auto"]
 
 EXACT_UP_TO = 64
 """Coordinates up to which ``auto`` takes the exact divergence: one backward pass a coordinate."""
-
-
-@dataclass(frozen=True)
-class LogProb:
-    """Log-densities, in nats.
-
-    Attributes:
-        value: ``[B]``; minus infinity where the prior has no mass.
-        standard_error: ``[B]`` over the probes; None where the divergence is exact, or there is
-            one probe alone. Without the error of the solver.
-    """
-
-    value: Tensor
-    standard_error: Tensor | None = None
-
-    @classmethod
-    def cat(cls, pieces: list[LogProb]) -> LogProb:
-        """Pieces of a batch, put together."""
-        errors = [p.standard_error for p in pieces if p.standard_error is not None]
-        value = torch.cat([p.value for p in pieces])
-        return cls(value, torch.cat(errors) if errors else None)
 
 
 @torch.no_grad()

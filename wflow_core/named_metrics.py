@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from wflow_core import registry
+from wflow_core.assembled import Assembly
 from wflow_core.errors import SpaceError
 from wflow_core.interfaces.metric import Metric
 from wflow_core.space import missing, offered
-
-if TYPE_CHECKING:
-    from wflow_core.assembly import Assembly
 
 
 def metrics_of(a: Assembly, metric: Metric | str) -> list[Metric]:

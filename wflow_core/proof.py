@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -15,18 +15,24 @@ from torch import Tensor
 from wflow_core.batched import BatchedNetworks
 from wflow_core.errors import SymmetryError
 from wflow_core.groups import Element
+from wflow_core.interfaces.architecture import Architecture
 from wflow_core.weights import WeightSet
-
-if TYPE_CHECKING:
-    from wflow_core.interfaces.architecture import Architecture
-    from wflow_core.interfaces.canonicalizer import Canonicalizer
 
 NETWORKS, INPUTS = 8, 16
 TOLERANCE = 1e-9
 """Of the largest output, in float64."""
 
 
-def prove(canonicalizer: Canonicalizer, before: WeightSet, after: WeightSet, e: Element) -> None:
+class Mover(Protocol):
+    """What moves networks by elements, and says what stays: a mover."""
+
+    architecture: Architecture
+    preserves: Literal["function", "decision"]
+
+    def moved(self, networks: WeightSet, element: Element) -> WeightSet: ...
+
+
+def prove(mover: Mover, before: WeightSet, after: WeightSet, e: Element) -> None:
     """Check networks spread over a weight set: the element in float64, the result to rounding.
 
     Raises:
@@ -35,14 +41,14 @@ def prove(canonicalizer: Canonicalizer, before: WeightSet, after: WeightSet, e: 
     device = before.weights.device
     index = torch.linspace(0, len(before) - 1, NETWORKS, device=device).long().unique()
     sample = in_float64(before[index])
-    exact = canonicalizer.moved(sample, in_float64_element(e[index]))
+    exact = mover.moved(sample, in_float64_element(e[index]))
     rounding = (after.weights[index] - exact.weights).abs().amax()
     if not rounding <= 1e-5 * (1 + exact.weights.abs().amax()):
-        raise SymmetryError(f"{canonicalizer}: what it stores is off its element by {rounding:.3g}")
-    architecture, kept = canonicalizer.architecture, canonicalizer.preserves
+        raise SymmetryError(f"{mover}: what it stores is off its element by {rounding:.3g}")
+    architecture, kept = mover.architecture, mover.preserves
     if differ := difference(outputs(architecture, sample), outputs(architecture, exact), kept):
         raise SymmetryError(
-            f"{canonicalizer} does not keep the {kept} of a network: {differ}; the architecture "
+            f"{mover} does not keep the {kept} of a network: {differ}; the architecture "
             "declares a symmetry that is none, or the canonicalizer is wrong"
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from wflow_core.assembly import Assembly
+from wflow_core.assembled import Assembly
 from wflow_core.run_folder import RECORD
 from wflow_core.seeds import stage_seed
 from wflow_core.store import Artefact, Store

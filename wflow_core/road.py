@@ -15,7 +15,8 @@ import torch
 
 from wflow_core import stages
 from wflow_core.artefacts import Content, load_codec
-from wflow_core.assembly import Assembly, settled
+from wflow_core.assembled import Assembly
+from wflow_core.assembly import settled
 from wflow_core.devices import choose
 from wflow_core.errors import HookError
 from wflow_core.memory import Memory

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wflow_core import streaming
 from wflow_core.artefacts import ATTACH, Content, weight_set, weight_set_content
-from wflow_core.assembly import Assembly
+from wflow_core.assembled import Assembly
 from wflow_core.classifier_free import ask
 from wflow_core.density import FlowDensity, trained_velocity
 from wflow_core.drawing import draw_networks, points_of

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from wflow_core.assembled import Assembly
 from wflow_core.column_writing import write_columns
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.codec import Codec, StreamedCodec
@@ -21,9 +21,6 @@ from wflow_core.pieces import AT_ONCE, columns_of, held_set, rows_at_once
 from wflow_core.row_writing import Gathering, RowWriter
 from wflow_core.stored import StoredWeights
 from wflow_core.weights import WeightSet
-
-if TYPE_CHECKING:
-    from wflow_core.assembly import Assembly
 
 CANONICAL = 12
 """Networks that moving one and proving it, in float64, takes the memory of."""

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wflow_core.assembly import Assembly, assemble, at
+from wflow_core.assembled import Assembly
+from wflow_core.assembly import assemble, at
 from wflow_core.classifier_free import ask
 from wflow_core.conditions import Wanted
 from wflow_core.density import FlowDensity, refuse_flow
@@ -29,7 +30,7 @@ from wflow_core.finished_run import FinishedRun
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.metric import Metric
-from wflow_core.likelihood import LogProb
+from wflow_core.log_probs import LogProb
 from wflow_core.memory import Memory
 from wflow_core.named_metrics import metrics_of
 from wflow_core.row_writing import keeping

@@ -7,18 +7,15 @@ depends on: then the weights of both are the same parts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from wflow_core.assembled import Assembly
+from wflow_core.density import FlowDensity
 from wflow_core.errors import DataError, UnsupportedError
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.velocity import Velocity
 from wflow_core.weights import WeightLayout, WeightSet
-
-if TYPE_CHECKING:
-    from wflow_core.assembly import Assembly
-    from wflow_core.density import FlowDensity
-    from wflow_core.interfaces.architecture import Architecture
-    from wflow_core.interfaces.velocity import Velocity
 
 
 def refuse_other(a: Assembly, other: Architecture) -> None:

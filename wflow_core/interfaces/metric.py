@@ -5,16 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component
 from wflow_core.interfaces.task import Task
+from wflow_core.log_probs import LogProb
 from wflow_core.recalibration import Recalibration
 from wflow_core.weights import WeightSet
-
-if TYPE_CHECKING:
-    from wflow_core.likelihood import LogProb
 
 Numbers = dict[str, Any]
 """Nested dictionaries whose leaves are numbers, None, or tensors ``[n]``: one value a network (or

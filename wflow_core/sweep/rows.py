@@ -12,7 +12,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from wflow_core.assembly import Assembly, assemble
+from wflow_core.assembled import Assembly
+from wflow_core.assembly import assemble
 from wflow_core.errors import SpecError, WflowError
 from wflow_core.overrides import part, put
 from wflow_core.registry import suggest

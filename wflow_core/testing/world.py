@@ -13,7 +13,7 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.prior import Prior
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_core.likelihood import LogProb
+from wflow_core.log_probs import LogProb
 from wflow_core.objectives import Classification
 from wflow_core.space import REASONS, Points, Space
 from wflow_core.symmetry import Group, Part, Symmetry

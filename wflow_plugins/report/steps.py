@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from wflow_core.assembly import Assembly
+from wflow_core.assembled import Assembly
 from wflow_core.drawing import draw_networks
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.component import silent
