@@ -29,15 +29,15 @@ from runs import machine
 
 import wflow_core
 from wflow_core import registry
-from wflow_core.building import misfit
+from wflow_core.assembly.builder import misfit
 from wflow_core.errors import DataError, WflowError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Task
 from wflow_core.objectives import Classification
-from wflow_core.record import versions
+from wflow_core.runs.record import versions
+from wflow_core.runs.trained import TrainedFlow
 from wflow_core.seeds import stage_generator
-from wflow_core.store import Store
-from wflow_core.trained import TrainedFlow
+from wflow_core.storage.store import Store
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.fine_tuning import FineTuning
 from wflow_plugins.metrics.learning_curve import first_at

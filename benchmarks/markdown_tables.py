@@ -13,6 +13,10 @@ STD = " std"
 """A column of this name beside one without it is shown as its ±."""
 
 
+TINY = 5e-4
+"""Sizes below are shown by their power of ten."""
+
+
 def whole(table: Table) -> list[str]:
     """A table as Markdown, and how it came about in one line."""
     if "columns" not in table:
@@ -31,6 +35,8 @@ def flat(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _cell(value: Any, std: float | None) -> str:
+    if isinstance(value, float) and 0 < abs(value) < TINY and not std:
+        return f"{value:.0e}"
     if isinstance(value, float):
         return shown({"mean": value, "std": std}, 3 if abs(value) < 10 else 1)
     return NONE if value is None else escaped(str(value))

@@ -22,9 +22,9 @@ import torch
 from runs import machine
 from torch import Tensor
 
-from wflow_core.groups import Element
 from wflow_core.interfaces.task import Split
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Element
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.resnet20 import Resnet20
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching

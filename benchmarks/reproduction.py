@@ -22,7 +22,7 @@ from typing import Any
 from markdown_tables import Table, whole
 
 from wflow_core.errors import DataError, StoreError, WflowError
-from wflow_core.store import Store
+from wflow_core.storage.store import Store
 from wflow_core.sweep.results import TABLE
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +32,7 @@ OPENED = re.compile(r"^<!-- table: (\S+) -->$", re.MULTILINE)
 MARKED = re.compile(
     r"^<!-- table: (\S+) -->$(?:(?!^<!-- table: ).)*?^<!-- end -->$", re.MULTILINE | re.DOTALL
 )
-ABOUT = ("options", "seconds", "machine", "versions")
+ABOUT = ("options", "seconds", "machine", "versions", "notes")
 ABSOLUTE = re.compile(r"(?<![\w.~/])~?/(?=\S)(?:[^\s/'\",:;]+/)*")
 
 
@@ -129,7 +129,8 @@ def of_benchmark(path: Path) -> tuple[str, Table]:
     found = Store(path.parent).read_json(path.name)
     if found is None:
         raise StoreError(f"{path}: not there; give a result of a benchmark")
-    rows = found.get("rows")
+    # Where there is a row a seed, what a page shows is their summary.
+    rows = summary if isinstance(summary := found.get("summary"), list) else found.get("rows")
     right = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
     if not right or any(isinstance(v, list | dict) for row in rows for v in row.values()):
         raise DataError(f"{path}: its `rows` are no list of flat mappings; give another file")

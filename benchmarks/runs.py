@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 import wflow_core
-from wflow_core.drawing import draw_networks
-from wflow_core.evaluation import measure
 from wflow_core.interfaces.component import silent
+from wflow_core.measures.evaluation import measure
+from wflow_core.runs.drawing import draw_networks
 from wflow_core.seeds import stage_generator
 
 

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-WFLOW = [sys.executable, "-c", "from wflow_core.cli import main; main()"]
+WFLOW = [sys.executable, "-c", "from wflow_core.cli.main import main; main()"]
 COMMANDS = {
     "python": [sys.executable, "-c", "pass"],
     "wflow --help": [*WFLOW, "--help"],

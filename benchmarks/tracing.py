@@ -87,7 +87,7 @@ def row(of: Subject, elements: int) -> dict:
         "anchored parameters": symmetry.layout.size - covered(symmetry),
         "agrees": of.agrees(symmetry),
         "largest difference": difference(of, symmetry, elements),
-        "left out": notes(found),
+        "left out": "; ".join(notes(found)),
         "seconds": round(seconds, 2),
     }
 

@@ -18,8 +18,8 @@ import torch
 from runs import machine
 from torch.nn import functional
 
-from wflow_core import batched
 from wflow_core.interfaces.task import Signature, Split
+from wflow_core.networks import batched
 from wflow_core.objectives import Classification
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp

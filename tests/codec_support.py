@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wflow_core.column_files import stacked_columns
-from wflow_core.columns import JoinedColumns
+from wflow_core.storage.column_files import stacked_columns
 from wflow_core.testing.world import seeded, small_network
 from wflow_core.weights import WeightSet
+from wflow_core.weights.columns import JoinedColumns
 from wflow_plugins.codecs.pca import Pca
 
 NETWORK = small_network()

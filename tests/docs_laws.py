@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from wflow_core import registry
-from wflow_core.assembled import Assembly
-from wflow_core.sampling import time_grid
+from wflow_core.assembly.assembly import Assembly
+from wflow_core.flows.sampling import time_grid
 from wflow_core.space import Points
 from wflow_core.symmetry import Element
 

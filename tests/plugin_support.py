@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 from torch import Tensor
 
-from wflow_core.cli import main
+from wflow_core.cli.main import main
 from wflow_core.hooks import Hook, hookimpl
 from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.codec import Codec
@@ -48,7 +48,7 @@ hooks: [progress, log]
 # A process that was started in the background may have been told to ignore interrupts.
 RUN = """
 import signal
-from wflow_core.cli import main
+from wflow_core.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from wflow_core.parts import BoundPart
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.parts import BoundPart
 
 
 def fingerprint(symmetry: Symmetry) -> list[Any]:

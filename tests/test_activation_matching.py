@@ -6,10 +6,10 @@ from matching_support import OfBlock, TrainingOnly, copied
 from torch import Tensor, nn
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.groups import Group, Part
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Group, Part
 from wflow_core.weights import WeightLayout
 from wflow_plugins.canonicalizers.activation_matching import ActivationMatching
 from wflow_plugins.canonicalizers.activations import activations, readers

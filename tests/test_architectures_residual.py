@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.groups import Element, Group, Part
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
-from wflow_core.matching import align
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Element, Group, Part
+from wflow_core.symmetry.matching import align
+from wflow_core.symmetry.unit_spheres import unit_spheres
 from wflow_core.testing.world import SmallTask, seeded
-from wflow_core.unit_spheres import unit_spheres
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.cnn import Cnn
 from wflow_plugins.architectures.resnet18 import Resnet18

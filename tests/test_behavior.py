@@ -10,11 +10,11 @@ from plugin_support import refused, tiny, wflow, write_spec
 from torch import Tensor
 from torch.distributions import Categorical, Normal, kl_divergence
 
-from wflow_core.behavior import Behavior
-from wflow_core.flow import Flow, FlowOptions
+from wflow_core.flows.behavior import Behavior
+from wflow_core.flows.flow import Flow, FlowOptions
 from wflow_core.objectives import Classification, Regression
-from wflow_core.options import BehaviorOptions
 from wflow_core.space import as_it_is
+from wflow_core.specs.options import BehaviorOptions
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.tasks.iris import Iris

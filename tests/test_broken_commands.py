@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from plugin_support import distribution, wflow
 
-from wflow_core import doctor
+from wflow_core.cli import doctor
 
 DANCES = """
 import click

@@ -11,13 +11,13 @@ from plugin_support import refused, tiny, wflow, write_spec
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from wflow_core.behavior import Behavior
-from wflow_core.by_batch import by_batch, networks_by_batch, norms_with_statistics
 from wflow_core.errors import UnsupportedError
+from wflow_core.flows.behavior import Behavior
 from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_core.networks.by_batch import by_batch, networks_by_batch, norms_with_statistics
 from wflow_core.objectives import Classification
-from wflow_core.options import BehaviorOptions
 from wflow_core.space import as_it_is
+from wflow_core.specs.options import BehaviorOptions
 from wflow_core.testing.world import seeded
 from wflow_plugins.architectures.cnn import Cnn
 from wflow_plugins.architectures.resnet20 import Resnet20

@@ -16,8 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wflow_core.errors import DataError
-from wflow_core.export import write_networks
 from wflow_core.interfaces.task import Signature
+from wflow_core.runs.export import write_networks
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.zoos.state_fit import fit_state

@@ -9,7 +9,7 @@ import torch
 from checkpoint_support import State
 from safetensors.torch import save_file
 
-from wflow_core.building import misfit
+from wflow_core.assembly.builder import misfit
 from wflow_core.errors import DataError
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.bert import Bert

@@ -18,17 +18,17 @@ from plugin_support import RUN, TINY, refused, results, tiny, wflow, wflow_proce
 from ruamel.yaml import YAML
 
 from wflow_core import devices, registry
-from wflow_core.assembly import assemble
-from wflow_core.cli import main
+from wflow_core.assembly.assemble import assemble
+from wflow_core.cli.main import main
 from wflow_core.errors import WflowError
-from wflow_core.spec import spec_from_text
+from wflow_core.specs.spec import spec_from_text
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 HEAVY = ["torch", "torch_geometric", "geoopt", "scipy", "sklearn", "numpy", "wflow_plugins"]
 WATCH = """
 import sys
-from wflow_core.cli import main
+from wflow_core.cli.main import main
 try:
     main(sys.argv[1:])
 finally:
@@ -336,7 +336,7 @@ def test_a_program_error_is_not_hidden(tmp_path: Path, monkeypatch: pytest.Monke
     def fails(*args: object) -> None:
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr("wflow_core.stages.collect", fails)
+    monkeypatch.setattr("wflow_core.runs.stages.collect", fails)
     result = wflow("run", write_spec(tmp_path), "--out", tmp_path / "out")
     assert isinstance(result.exception, RuntimeError)
 

@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 
 import wflow_core
 from wflow_core.errors import DataError, PluginError, SpaceError
-from wflow_core.export import read_networks, write_networks
-from wflow_core.trained import TrainedFlow
+from wflow_core.runs.export import read_networks, write_networks
+from wflow_core.runs.trained import TrainedFlow
 
 
 @pytest.fixture(scope="module")

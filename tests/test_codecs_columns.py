@@ -11,16 +11,15 @@ import pytest
 import torch
 from blocks import BLOCKS
 from codec_support import NETWORK, P, normal, sharded, zoo_of
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from wflow_core.column_files import checkpoint_columns, stacked_columns
-from wflow_core.column_writing import write_columns
-from wflow_core.columns import Columns, HeldColumns, JoinedColumns
 from wflow_core.errors import DataError, StoreError
+from wflow_core.storage.column_files import checkpoint_columns, stacked_columns
+from wflow_core.storage.column_writing import write_columns
 from wflow_core.weights import WeightLayout
+from wflow_core.weights.columns import Columns, HeldColumns, JoinedColumns
 from wflow_plugins.codecs import slices
 
 

@@ -15,9 +15,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 import wflow_core
-from wflow_core.columns import HeldColumns
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.testing.world import seeded
+from wflow_core.weights.columns import HeldColumns
 from wflow_plugins.codecs import slices
 from wflow_plugins.codecs.pca import Pca
 from wflow_plugins.codecs.slices import of_parts

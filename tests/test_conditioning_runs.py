@@ -12,9 +12,9 @@ from torch import Tensor
 
 import wflow_core
 from wflow_core.errors import DataError, SpecError, UnsupportedError
-from wflow_core.export import read_networks
-from wflow_core.spec import spec_from_text
-from wflow_core.trained import TrainedFlow
+from wflow_core.runs.export import read_networks
+from wflow_core.runs.trained import TrainedFlow
+from wflow_core.specs.spec import spec_from_text
 
 LOW, HIGH, STD = -1.0, 2.0, 0.3
 SPEC = """\

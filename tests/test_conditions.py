@@ -11,20 +11,20 @@ import torch
 from test_velocities import EQUIVARIANT, lively, points, small, space
 from torch import Tensor
 
-from wflow_core.artefacts import weight_set, weight_set_content
-from wflow_core.classifier_free import Condition, conditioned, refuse_scale
 from wflow_core.conditions import Conditions, Record
 from wflow_core.errors import DataError, UnsupportedError
-from wflow_core.flow import Flow
+from wflow_core.flows.classifier_free import Condition, conditioned, refuse_scale
+from wflow_core.flows.flow import Flow
+from wflow_core.flows.sampling import integrate
+from wflow_core.flows.training import Trainer
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.velocity import Velocity
-from wflow_core.options import FlowOptions, TrainOptions
-from wflow_core.sampling import integrate
+from wflow_core.runs.artefacts import weight_set, weight_set_content
 from wflow_core.space import Points, Space
-from wflow_core.store import Artefact
+from wflow_core.specs.options import FlowOptions, TrainOptions
+from wflow_core.storage.store import Artefact
 from wflow_core.symmetry import Element
 from wflow_core.testing.world import small_network, small_zoo
-from wflow_core.training import Trainer
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching
 from wflow_plugins.couplings.independent import Independent
 from wflow_plugins.couplings.ot import OptimalTransport

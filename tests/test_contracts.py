@@ -11,8 +11,8 @@ from record_files import write_records
 from torch import nn
 
 from wflow_core import registry
-from wflow_core.export import write_networks
 from wflow_core.interfaces.task import Signature
+from wflow_core.runs.export import write_networks
 from wflow_core.testing import CONTRACTS
 from wflow_core.testing.world import small_network, small_task, small_zoo
 from wflow_plugins.architectures.vit import Vit

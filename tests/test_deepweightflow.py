@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from wflow_core.assembly import assemble
-from wflow_core.spec import load_spec
+from wflow_core.assembly.assemble import assemble
+from wflow_core.specs.spec import load_spec
 from wflow_core.sweep.rows import load_rows
 
 DEEP = Path(__file__).parents[1] / "examples/deepweightflow"

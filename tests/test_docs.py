@@ -15,11 +15,11 @@ import pytest
 from pydantic import BaseModel
 
 from wflow_core import registry
-from wflow_core.cli import main
-from wflow_core.components import Slot
+from wflow_core.cli.main import main
 from wflow_core.hooks import HookSpecs
-from wflow_core.spec import LISTS, Spec
-from wflow_core.yaml_source import read_text
+from wflow_core.specs.components import Slot
+from wflow_core.specs.spec import LISTS, Spec
+from wflow_core.specs.yaml_source import read_text
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

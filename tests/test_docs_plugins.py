@@ -19,9 +19,9 @@ from plugin_support import distribution
 
 import wflow_core
 from wflow_core import registry
-from wflow_core.export import write_networks
+from wflow_core.runs.export import write_networks
+from wflow_core.specs.yaml_source import dump, read_text
 from wflow_core.weights import WeightSet
-from wflow_core.yaml_source import dump, read_text
 
 ROOT = Path(__file__).parents[1]
 SPEC = """

@@ -11,7 +11,8 @@ import pytest
 import torch
 from plugin_support import distribution, wflow
 
-from wflow_core import doctor, registry
+from wflow_core import registry
+from wflow_core.cli import doctor
 from wflow_core.errors import DataError
 from wflow_core.interfaces.task import Task
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from plugin_support import distribution, refused, wflow
 
-from wflow_core import inspection, registry
+from wflow_core import registry
+from wflow_core.cli import inspection
 
 PACKAGE = Path(__file__).parents[1] / "examples" / "plugin"
 SPEC = PACKAGE / "example.yaml"

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 import wflow_core
 from wflow_core.errors import StoreError, UnsupportedError
-from wflow_core.export import write_networks
+from wflow_core.runs.export import write_networks
 from wflow_core.weights import WeightSet
 
 

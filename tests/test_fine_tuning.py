@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from plugin_support import tiny, wflow, write_spec
 from torch import nn
 from torch.nn import functional as F
 
-from wflow_core.evaluation import summary
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_core.measures.evaluation import summary
 from wflow_core.objectives import Regression
 from wflow_core.seeds import stage_generator
 from wflow_core.symmetry import Symmetry

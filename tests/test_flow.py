@@ -4,15 +4,14 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy import stats
 from torch import Tensor
 
-from wflow_core.flow import Flow
-from wflow_core.options import BetaTimes, FlowOptions, LogitNormalTimes, UniformTimes
-from wflow_core.sampling import integrate, time_grid
-from wflow_core.times import Times
+from wflow_core.flows.flow import Flow
+from wflow_core.flows.sampling import integrate, time_grid
+from wflow_core.flows.times import Times
+from wflow_core.specs.options import BetaTimes, FlowOptions, LogitNormalTimes, UniformTimes
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.solvers.euler import Euler
 from wflow_plugins.solvers.heun import Heun

@@ -3,13 +3,12 @@ from __future__ import annotations
 import pytest
 import torch
 from blocks import BLOCKS, Block
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from torch import nn
 
 from wflow_core.errors import SymmetryError
-from wflow_core.graph_pyg import to_data, to_hetero
 from wflow_core.symmetry import Group, Part, Symmetry
+from wflow_core.symmetry.pyg import to_data, to_hetero
 from wflow_core.weights import WeightLayout
 
 blocks = pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.name)

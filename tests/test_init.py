@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 from plugin_support import distribution, file_size_limit, refused, wflow
 
-from wflow_core import registry, starter
-from wflow_core.assembly import assemble
-from wflow_core.cli import main
-from wflow_core.spec import spec_from_text
+from wflow_core import registry
+from wflow_core.assembly.assemble import assemble
+from wflow_core.cli.main import main, starter
+from wflow_core.specs.spec import spec_from_text
 
 # An MLP takes no tokens.
 TASKS = [p.name for p in registry.plugins("task") if p.name != "sentiment"]

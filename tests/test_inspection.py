@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from plugin_support import distribution, own_distribution, wflow
 
-from wflow_core import inspection, registry
+from wflow_core import registry
+from wflow_core.cli import inspection
 
 CODEC = "from wflow_core.interfaces.codec import Codec\n"
 

@@ -4,13 +4,14 @@ import ast
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import click
 import pytest
 
 from wflow_core import registry
-from wflow_core.cli import main
+from wflow_core.cli.main import main
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -38,6 +39,22 @@ def test_the_core_imports_no_plugin() -> None:
     for file in files:
         for name in imported(ast.parse(file.read_text())):
             assert not name.startswith("wflow_plugins"), file
+
+
+def test_no_files_of_the_core_import_each_other_in_a_circle() -> None:
+    """Not for their types, either."""
+    files = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in (ROOT / "wflow_core").rglob("*.py")
+    }
+    imports = {name: set[str]() for name in files}
+    for name, file in files.items():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                imports[name] |= (names | {node.module} if names - files.keys() else names) - {name}
+    order = TopologicalSorter({name: of & files.keys() for name, of in imports.items()})
+    assert len(list(order.static_order())) == len(files)  # CycleError names the circle
 
 
 def test_every_entry_point_is_a_class_in_a_file_of_its_own() -> None:

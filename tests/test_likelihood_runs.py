@@ -13,9 +13,9 @@ from torch import Tensor
 
 import wflow_core
 from wflow_core.errors import DataError, SpecError, UnsupportedError
+from wflow_core.runs.trained import TrainedFlow
 from wflow_core.symmetry import Element
 from wflow_core.testing.world import seeded
-from wflow_core.trained import TrainedFlow
 
 GEOMETRIC = {
     "prior": "gaussian",

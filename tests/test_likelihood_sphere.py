@@ -9,9 +9,9 @@ import torch
 from scipy.special import log_ndtr
 from torch import Tensor
 
-from wflow_core.flow import Flow, Model
+from wflow_core.flows.flow import Flow, Model
+from wflow_core.flows.likelihood import log_prob
 from wflow_core.interfaces.manifold import Manifold
-from wflow_core.likelihood import log_prob
 from wflow_core.log_probs import LogProb
 from wflow_core.space import Space
 from wflow_core.testing.world import seeded

@@ -5,13 +5,12 @@ from itertools import pairwise, permutations
 import pytest
 import torch
 from blocks import BLOCKS, Block
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from matching_support import copied
 from torch import nn
 
-from wflow_core.matching import align, match, refine
 from wflow_core.symmetry import Element, Group, Part, Symmetry
+from wflow_core.symmetry.matching import align, match, refine
 from wflow_core.weights import WeightLayout
 
 

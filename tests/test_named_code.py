@@ -11,7 +11,7 @@ from plugin_support import refused, tiny, wflow, write_spec
 import wflow_core
 from wflow_core.errors import PluginError, SpecError, UnsupportedError
 from wflow_core.interfaces.task import Signature
-from wflow_core.named_code import code_origin, load_code
+from wflow_core.specs.named_code import code_origin, load_code
 from wflow_plugins.architectures.traced import Traced
 
 NETS = """\

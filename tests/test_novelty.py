@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.evaluation import evaluate, measure
-from wflow_core.novelty import Distances
-from wflow_core.null_context import NullContext, NullMakers
-from wflow_core.nulls import make_nulls
-from wflow_core.pieces import join
+from wflow_core.measures.evaluation import evaluate, measure
+from wflow_core.measures.novelty import Distances
+from wflow_core.measures.null_context import NullContext, NullMakers
+from wflow_core.measures.nulls import make_nulls
 from wflow_core.symmetry import Element
 from wflow_core.weights import WeightSet
+from wflow_core.weights.pieces import join
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere
 from wflow_plugins.metrics.model_average import ModelAverage

@@ -18,19 +18,19 @@ from plugin_support import (
 )  # fmt: skip
 
 import wflow_core
-from wflow_core.assembly import assemble
-from wflow_core.building import misfit
+from wflow_core.assembly.assemble import assemble
+from wflow_core.assembly.builder import misfit
+from wflow_core.cli.table import columns
 from wflow_core.errors import SpecError
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, Numbers
 from wflow_core.objectives import Regression
-from wflow_core.road import run as run_road
-from wflow_core.schema import spec_schema
-from wflow_core.siblings import Siblings
-from wflow_core.spec import spec_from_text
-from wflow_core.table import columns
+from wflow_core.runs.road import run as run_road
+from wflow_core.runs.siblings import Siblings
+from wflow_core.runs.trained import TrainedFlow
+from wflow_core.specs.schema import spec_schema
+from wflow_core.specs.spec import spec_from_text
 from wflow_core.testing.world import SmallTask
-from wflow_core.trained import TrainedFlow
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.task_score import TaskScore
 from wflow_plugins.report.write import write_report

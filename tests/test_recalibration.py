@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from wflow_core.batched import BatchedNetworks
 from wflow_core.errors import DataError
-from wflow_core.groups import Group, Part
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
-from wflow_core.recalibration import recalibrate
+from wflow_core.networks.batched import BatchedNetworks
+from wflow_core.networks.recalibration import recalibrate
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Group, Part
 from wflow_core.testing.world import seeded
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.cnn import Cnn

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.novelty import Distances
-from wflow_core.null_context import NullContext, NullMakers
-from wflow_core.nulls import NULLS, make_nulls
-from wflow_core.options import RecalibrateOptions
-from wflow_core.recalibration import Recalibration, recalibrate
+from wflow_core.measures.novelty import Distances
+from wflow_core.measures.null_context import NullContext, NullMakers
+from wflow_core.measures.nulls import NULLS, make_nulls
+from wflow_core.networks.recalibration import Recalibration, recalibrate
+from wflow_core.specs.options import RecalibrateOptions
 from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.cnn import Cnn

@@ -12,12 +12,12 @@ from plugin_support import tensors, tiny, wflow, without_seconds
 from torch import Tensor
 
 import wflow_core
-from wflow_core import recalibration
-from wflow_core.assembly import assemble
-from wflow_core.export import read_networks
-from wflow_core.recalibration import recalibrate
-from wflow_core.spec import spec_from_text
-from wflow_core.trained import TrainedFlow
+from wflow_core.assembly.assemble import assemble
+from wflow_core.networks import recalibration
+from wflow_core.networks.recalibration import recalibrate
+from wflow_core.runs.export import read_networks
+from wflow_core.runs.trained import TrainedFlow
+from wflow_core.specs.spec import spec_from_text
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 

@@ -11,7 +11,7 @@ from checkpoint_support import collect, networks, source
 
 from wflow_core.conditions import Record
 from wflow_core.errors import DataError
-from wflow_core.export import write_networks
+from wflow_core.runs.export import write_networks
 
 TABLE = """\
 file,loss,data,class

@@ -24,10 +24,10 @@ from plugin_support import (
 
 import wflow_core
 from wflow_core import registry
-from wflow_core.assembly import assemble
+from wflow_core.assembly.assemble import assemble
 from wflow_core.errors import PluginError, SpecError
-from wflow_core.schema import spec_schema
-from wflow_core.spec import spec_from_text
+from wflow_core.specs.schema import spec_schema
+from wflow_core.specs.spec import spec_from_text
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from plugin_support import (
     write_spec,
 )
 
-from wflow_core.record import DEPENDS
-from wflow_core.store import Store
+from wflow_core.runs.record import DEPENDS
+from wflow_core.storage.store import Store
 
 STAGES = ["collect", "train", "sample", "evaluate"]
 # Snapshots, so that runs of training are longer than one network.
@@ -232,7 +232,7 @@ def test_the_record(undisturbed: Path) -> None:
 
 
 def test_every_component_is_in_the_key_of_some_stage() -> None:
-    from wflow_core.spec import Spec
+    from wflow_core.specs.spec import Spec
 
     decisive = Spec.model_fields.keys() - {"name", "seed", "hooks"}
     assert {name for names in DEPENDS.values() for name in names} == decisive

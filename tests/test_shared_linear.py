@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from wflow_core.batched import BatchedNetworks
+from wflow_core.networks.batched import BatchedNetworks
 
 N = 5
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from wflow_core import siblings as module
-from wflow_core.siblings import Siblings
-from wflow_core.store import Store
+from wflow_core.runs import siblings as module
+from wflow_core.runs.siblings import Siblings
+from wflow_core.storage.store import Store
 
 
 @pytest.fixture

@@ -3,15 +3,14 @@ from __future__ import annotations
 import pytest
 import torch
 from blocks import BLOCKS, Block
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from matching_support import OfBlock, TrainingOnly, copied
 from torch import Tensor
 from torch.nn import functional as F
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.matching import align
 from wflow_core.symmetry import Element
+from wflow_core.symmetry.matching import align
 from wflow_plugins.canonicalizers.sinkhorn import soft_act, soft_permutation
 from wflow_plugins.canonicalizers.sinkhorn_rebasin import SinkhornRebasin
 

@@ -4,15 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from plugin_support import TINY, refused, tiny, wflow, write_spec
 
 from wflow_core import registry
-from wflow_core.assembly import assemble
+from wflow_core.assembly.assemble import assemble
 from wflow_core.errors import SpecError
-from wflow_core.spec import Spec, load_spec, spec_from_text
-from wflow_core.yaml_source import dump, read_text
+from wflow_core.specs.spec import Spec, load_spec, spec_from_text
+from wflow_core.specs.yaml_source import dump, read_text
 
 
 def problems(text: str, *overrides: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from plugin_support import tiny
 
 from wflow_core.errors import SpecError
-from wflow_core.spec import spec_from_text
+from wflow_core.specs.spec import spec_from_text
 
 
 @pytest.mark.parametrize(

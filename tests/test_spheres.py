@@ -6,16 +6,15 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from wflow_core.errors import DataError, UnsupportedError
-from wflow_core.flow import Flow
+from wflow_core.flows.flow import Flow
+from wflow_core.flows.sampling import integrate
 from wflow_core.interfaces.task import Signature
-from wflow_core.options import FlowOptions
-from wflow_core.sampling import integrate
-from wflow_core.unit_spheres import outside, unit_scales, unit_spheres
+from wflow_core.specs.options import FlowOptions
+from wflow_core.symmetry.unit_spheres import outside, unit_scales, unit_spheres
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere as ToSpheres
 from wflow_plugins.manifolds import spherical

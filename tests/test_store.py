@@ -23,9 +23,9 @@ from plugin_support import (
 )
 from torch import Tensor
 
-from wflow_core import store as store_module
 from wflow_core.errors import StoreError
-from wflow_core.store import TENSORS, Store
+from wflow_core.storage import store as store_module
+from wflow_core.storage.store import TENSORS, Store
 
 HOLD = """
 import sys

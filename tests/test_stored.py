@@ -9,20 +9,19 @@ from typing import Any
 import pytest
 import torch
 from codec_support import NETWORK, P, normal, zoo_of
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
 
-from wflow_core.artefacts import weight_set, weight_set_content
-from wflow_core.batched import BatchedNetworks
 from wflow_core.errors import DataError, StoreError, UnsupportedError, WflowError
 from wflow_core.memory import SHARE, Memory, shown
-from wflow_core.pieces import columns_of, rows_at_once, split
-from wflow_core.row_writing import Gathering, RowWriter, gathered
-from wflow_core.rows import Rows
-from wflow_core.store import Store
-from wflow_core.stored import StoredWeights, asking
+from wflow_core.networks.batched import BatchedNetworks
+from wflow_core.runs.artefacts import weight_set, weight_set_content
+from wflow_core.storage.row_writing import Gathering, RowWriter, gathered
+from wflow_core.storage.store import Store
+from wflow_core.weights.pieces import columns_of, rows_at_once, split
+from wflow_core.weights.rows import Rows
+from wflow_core.weights.stored import StoredWeights, asking
 
 N, ROW = 7, 4 * P
 W = normal(N, P).float()

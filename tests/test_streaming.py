@@ -17,14 +17,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import wflow_core
-from wflow_core import novelty
-from wflow_core.assembly import assemble
+from wflow_core.assembly.assemble import assemble
 from wflow_core.interfaces.task import Signature
+from wflow_core.measures import novelty
 from wflow_core.memory import Memory
-from wflow_core.road import run
-from wflow_core.spec import load_spec
-from wflow_core.stored import StoredWeights
+from wflow_core.runs.road import run
+from wflow_core.specs.spec import load_spec
 from wflow_core.weights import WeightSet
+from wflow_core.weights.stored import StoredWeights
 from wflow_plugins.architectures.mlp import Mlp
 
 HIDDEN, NETWORKS = 5, 12

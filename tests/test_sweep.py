@@ -20,7 +20,7 @@ from plugin_support import (
     without_seconds,
 )
 
-from wflow_core import stages
+from wflow_core.runs import stages
 from wflow_core.sweep import run_sweep
 
 BASE = """\

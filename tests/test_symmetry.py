@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from blocks import BLOCKS, Block
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from torch import nn
 
 from wflow_core.errors import SymmetryError

@@ -6,8 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from scipy.stats import rankdata, spearmanr
 from sklearn.linear_model import LinearRegression, RidgeClassifier
 from sklearn.metrics import mean_absolute_error

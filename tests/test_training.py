@@ -7,10 +7,10 @@ import torch
 
 import wflow_core
 from wflow_core.errors import DataError
-from wflow_core.flow import Flow
-from wflow_core.options import TrainOptions
+from wflow_core.flows.flow import Flow
+from wflow_core.flows.training import Trainer
 from wflow_core.space import Points, Space
-from wflow_core.training import Trainer
+from wflow_core.specs.options import TrainOptions
 from wflow_plugins.couplings.independent import Independent
 from wflow_plugins.couplings.trajectory import Trajectory
 from wflow_plugins.manifolds.euclidean import Euclidean

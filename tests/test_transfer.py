@@ -12,14 +12,14 @@ from jsonschema import Draft202012Validator
 from plugin_support import log_lines, own_distribution, refused, tiny, wflow, without_seconds
 
 import wflow_core
-from wflow_core.assembly import assemble, at
+from wflow_core.assembly.assemble import assemble, at
 from wflow_core.errors import DataError, SpecError, UnsupportedError
 from wflow_core.interfaces.task import Signature
-from wflow_core.schema import spec_schema
+from wflow_core.runs.trained import TrainedFlow
 from wflow_core.space import refuse_off_manifold
-from wflow_core.spec import spec_from_text
+from wflow_core.specs.schema import spec_schema
+from wflow_core.specs.spec import spec_from_text
 from wflow_core.sweep import run_sweep
-from wflow_core.trained import TrainedFlow
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.report.write import write_report

@@ -22,12 +22,12 @@ from transformer_support import (
     vit,
 )
 
-from wflow_core.batched import BatchedNetworks
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
-from wflow_core.matching import align
+from wflow_core.networks.batched import BatchedNetworks
 from wflow_core.symmetry import Element, Part, Symmetry
+from wflow_core.symmetry.matching import align
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.bert import Bert
 from wflow_plugins.architectures.bert_module import BertForScores, Layer

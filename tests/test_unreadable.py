@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from wflow_core.errors import DataError, StoreError
-from wflow_core.export import read_networks, write_networks
-from wflow_core.store import Store
+from wflow_core.runs.export import read_networks, write_networks
+from wflow_core.storage.store import Store
 from wflow_core.weights import WeightSet
 
 

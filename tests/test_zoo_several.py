@@ -13,14 +13,14 @@ from plugin_support import tiny
 from torch import Tensor
 
 import wflow_core
-from wflow_core.assembled import Assembly
+from wflow_core.assembly.assembly import Assembly
 from wflow_core.conditions import Record
 from wflow_core.errors import DataError, SpecError
-from wflow_core.export import write_networks
 from wflow_core.interfaces.task import Split
-from wflow_core.record import Record as RunRecord
-from wflow_core.spec import spec_from_text
-from wflow_core.store import Store
+from wflow_core.runs.export import write_networks
+from wflow_core.runs.record import Record as RunRecord
+from wflow_core.specs.spec import spec_from_text
+from wflow_core.storage.store import Store
 from wflow_core.testing.world import SmallTask, seeded, small_network, small_task
 from wflow_plugins.tasks.breast_cancer import BreastCancer
 from wflow_plugins.zoos.checkpoints import Checkpoints

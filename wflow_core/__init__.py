@@ -9,18 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wflow_core.assembly import assemble
-    from wflow_core.road import run
-    from wflow_core.spec import load_spec, spec_from_text
-    from wflow_core.trained import TrainedFlow, load
+    from wflow_core.assembly.assemble import assemble
+    from wflow_core.runs.road import run
+    from wflow_core.runs.trained import TrainedFlow, load
+    from wflow_core.specs.spec import load_spec, spec_from_text
 
 _HOMES = {
-    "assemble": "wflow_core.assembly",
-    "run": "wflow_core.road",
-    "load_spec": "wflow_core.spec",
-    "spec_from_text": "wflow_core.spec",
-    "TrainedFlow": "wflow_core.trained",
-    "load": "wflow_core.trained",
+    "assemble": "wflow_core.assembly.assemble",
+    "run": "wflow_core.runs.road",
+    "load_spec": "wflow_core.specs.spec",
+    "spec_from_text": "wflow_core.specs.spec",
+    "TrainedFlow": "wflow_core.runs.trained",
+    "load": "wflow_core.runs.trained",
 }
 
 __all__ = ["TrainedFlow", "assemble", "load", "load_spec", "run", "spec_from_text"]

@@ -15,7 +15,7 @@ from wflow_core import registry
 from wflow_core.registry import Plugin
 
 OURS = "weightspace-flow"
-ROAD = ("wflow_core.road", "Road._stage")
+ROAD = ("wflow_core.runs.road", "Road._stage")
 """The function whose ``stage`` is the stage, by module and name."""
 LONGEST = 300
 """Letters of a reason, at most."""

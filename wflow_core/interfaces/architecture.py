@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wflow_core.batched import BatchedNetworks
 from wflow_core.errors import UnsupportedError
-from wflow_core.graph import WeightGraph
 from wflow_core.interfaces.component import Component
 from wflow_core.interfaces.task import Signature
+from wflow_core.networks.batched import BatchedNetworks
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.graph import WeightGraph
 from wflow_core.weights import WeightLayout
 
 

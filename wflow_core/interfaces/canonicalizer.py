@@ -13,11 +13,11 @@ from torch import Tensor
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component, Report, silent
 from wflow_core.interfaces.task import Task
-from wflow_core.pieces import held_set, join, rows_at_once
-from wflow_core.proof import prove
-from wflow_core.stored import asking
+from wflow_core.networks.proof import prove
 from wflow_core.symmetry import Element
 from wflow_core.weights import WeightSet
+from wflow_core.weights.pieces import held_set, join, rows_at_once
+from wflow_core.weights.stored import asking
 
 
 class Canonicalizer(Component):

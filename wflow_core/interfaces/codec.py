@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wflow_core.columns import Block, Columns
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component
 from wflow_core.weights import WeightSet
+from wflow_core.weights.columns import Block, Columns
 
 
 class Codec(Component):

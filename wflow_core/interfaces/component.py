@@ -42,7 +42,7 @@ class Component(ABC):
         offers: what the component brings for others to need. An instance may refine both by
             its options, as ``need:option=value``.
         code: options that name code to import, ``package.module:Name`` or ``file.py:Name``
-            (``wflow_core.named_code``); a spec may give them only where code is allowed.
+            (``wflow_core.specs.named_code``); a spec may give them only where code is allowed.
     """
 
     Config: ClassVar[type[Options]] = Options

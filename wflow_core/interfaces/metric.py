@@ -11,7 +11,7 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component
 from wflow_core.interfaces.task import Task
 from wflow_core.log_probs import LogProb
-from wflow_core.recalibration import Recalibration
+from wflow_core.networks.recalibration import Recalibration
 from wflow_core.weights import WeightSet
 
 Numbers = dict[str, Any]

@@ -12,11 +12,10 @@ from pydantic import Field
 
 from wflow_core.errors import SpecError
 from wflow_core.interfaces.component import Options
-from wflow_core.overrides import is_path
 from wflow_core.registry import suggest
-from wflow_core.spec_errors import Path as Keys
-from wflow_core.spec_errors import by_place, dotted, validate
-from wflow_core.yaml_source import Source, read_file
+from wflow_core.specs.overrides import is_path
+from wflow_core.specs.problems import Path as Keys, by_place, dotted, validate
+from wflow_core.specs.yaml_source import Source, read_file
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Name = Annotated[str, Field(pattern=r"\S")]

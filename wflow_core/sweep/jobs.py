@@ -16,8 +16,8 @@ from wflow_core.blame import blame, one_line
 from wflow_core.devices import choose
 from wflow_core.errors import WflowError
 from wflow_core.memory import Memory
-from wflow_core.road import run as run_road
-from wflow_core.siblings import Siblings
+from wflow_core.runs.road import run as run_road
+from wflow_core.runs.siblings import Siblings
 from wflow_core.sweep.rows import Run
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wflow_core.errors import StoreError, WflowError
-from wflow_core.run_folder import FREE, METRICS, RECORD, SPEC, differences
-from wflow_core.store import Store
+from wflow_core.runs.run_folder import FREE, METRICS, RECORD, SPEC, differences
+from wflow_core.specs.yaml_source import read_file
+from wflow_core.storage.store import Store
 from wflow_core.sweep.rows import Run, SweepRow
-from wflow_core.yaml_source import read_file
 
 TABLE, ROWS = "table.json", "rows"
 """The table of a sweep as JSON, and the folder of all its run folders."""

@@ -12,16 +12,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from wflow_core.assembled import Assembly
-from wflow_core.assembly import assemble
+from wflow_core.assembly.assemble import assemble
+from wflow_core.assembly.assembly import Assembly
 from wflow_core.errors import SpecError, WflowError
-from wflow_core.overrides import part, put
 from wflow_core.registry import suggest
-from wflow_core.spec import parse
-from wflow_core.spec_errors import Path as Keys
-from wflow_core.spec_errors import by_place
+from wflow_core.specs.overrides import part, put
+from wflow_core.specs.problems import Path as Keys, by_place
+from wflow_core.specs.spec import parse
+from wflow_core.specs.yaml_source import Source, read_file
 from wflow_core.sweep.grid import GridFile, read_grid
-from wflow_core.yaml_source import Source, read_file
 
 LONGEST = 60
 """Letters of a folder's name, at most."""

@@ -14,14 +14,13 @@ from typing import Any
 
 from wflow_core.devices import choose
 from wflow_core.memory import Memory
-from wflow_core.record import machine, versions
-from wflow_core.siblings import Siblings
-from wflow_core.store import Store
+from wflow_core.runs.record import machine, versions
+from wflow_core.runs.siblings import Siblings
+from wflow_core.storage.store import Store
 from wflow_core.sweep.grid import GridFile
 from wflow_core.sweep.jobs import Failure, Settings, one_by_one, together
 from wflow_core.sweep.results import ROWS, TABLE, Result, find, refuse_others
-from wflow_core.sweep.rows import Run, SweepRow, load_rows
-from wflow_core.sweep.rows import choose as choose_rows
+from wflow_core.sweep.rows import Run, SweepRow, choose as choose_rows, load_rows
 from wflow_core.sweep.table import table
 from wflow_core.sweep.text import brief, markdown
 

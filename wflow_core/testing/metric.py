@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from wflow_core.evaluation import measure, summary
+from wflow_core.measures.evaluation import measure, summary
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.world import SmallDensity, small_network, small_task, small_zoo
 

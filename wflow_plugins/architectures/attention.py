@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wflow_core.groups import Group, Part
+from wflow_core.symmetry.groups import Group, Part
 
 STREAM = "stream"
 """The group of the residual stream's units, which every layer of a transformer shares."""

@@ -8,10 +8,10 @@ from pydantic import Field
 from torch import nn
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.groups import Group, Part
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Group, Part
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.attention import STREAM, Heads
 from wflow_plugins.architectures.bert_module import BertForScores

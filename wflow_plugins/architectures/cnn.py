@@ -10,11 +10,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.groups import Group, Part
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Group, Part
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.layers import (
     draw,

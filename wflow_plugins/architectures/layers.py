@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.groups import Axis, Group, Part
 from wflow_core.interfaces.task import Signature
+from wflow_core.symmetry.groups import Axis, Group, Part
 
 Groups = Mapping[str, Group]
 On = str | Axis

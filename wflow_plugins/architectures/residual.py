@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wflow_core.groups import Group, Segment
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Group, Segment
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.layers import draw, normalized, weighted
 

@@ -16,7 +16,7 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature
-from wflow_core.named_code import PATTERN, load_code
+from wflow_core.specs.named_code import PATTERN, load_code
 from wflow_core.symmetry import Symmetry
 from wflow_plugins.architectures.tracing import Found, find
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.groups import Part
 from wflow_core.interfaces.architecture import Architecture
+from wflow_core.symmetry.groups import Part
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.attention import STREAM
 

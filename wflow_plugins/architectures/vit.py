@@ -13,10 +13,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.groups import Group, Part
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Group, Part
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.attention import STREAM, Heads, attend
 from wflow_plugins.architectures.transformer import Transformer, linear, norm, refuse_uneven

@@ -8,11 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wflow_core.groups import Element
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Task
-from wflow_core.likeness import assign
+from wflow_core.symmetry.groups import Element
+from wflow_core.symmetry.likeness import assign
 from wflow_plugins.canonicalizers.activations import activations, readers, standardized
 from wflow_plugins.canonicalizers.on_data import OnData
 from wflow_plugins.canonicalizers.to_reference import ToReference

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.parts import BoundPart
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.parts import BoundPart
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 

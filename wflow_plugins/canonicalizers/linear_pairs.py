@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.graph import Block
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.graph import Block
 
 Blocks = Mapping[str, Tensor]
 

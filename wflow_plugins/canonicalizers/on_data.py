@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from wflow_core.batched import BatchedNetworks
-from wflow_core.by_batch import by_batch
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Split, Task
+from wflow_core.networks.batched import BatchedNetworks
+from wflow_core.networks.by_batch import by_batch
 
 
 class OnData:

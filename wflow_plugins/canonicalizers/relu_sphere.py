@@ -14,7 +14,7 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Task
 from wflow_core.objectives import Regression
 from wflow_core.symmetry import Element, Symmetry
-from wflow_core.unit_spheres import outside, unit_scales, unit_spheres
+from wflow_core.symmetry.unit_spheres import outside, unit_scales, unit_spheres
 from wflow_core.weights import WeightSet
 
 

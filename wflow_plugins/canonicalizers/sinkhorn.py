@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wflow_core.graph import WeightGraph
+from wflow_core.symmetry.graph import WeightGraph
 
 SMALLEST = 1e-20
 RIDGE = 1e-5

@@ -7,10 +7,10 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from wflow_core.groups import Element
 from wflow_core.interfaces.canonicalizer import Canonicalizer
-from wflow_core.pieces import held, split
+from wflow_core.symmetry.groups import Element
 from wflow_core.weights import WeightSet
+from wflow_core.weights.pieces import held, split
 
 CHUNK = 1024
 

@@ -13,13 +13,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wflow_core.groups import Element
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Task
-from wflow_core.likeness import assign
-from wflow_core.matching import match
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Element
+from wflow_core.symmetry.likeness import assign
+from wflow_core.symmetry.matching import match
 from wflow_plugins.canonicalizers.linear_pairs import linear_pairs, sides, singular
 from wflow_plugins.canonicalizers.to_reference import ToReference
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import Field
 from torch import Tensor
 
-from wflow_core.groups import Element
 from wflow_core.interfaces.component import Options
-from wflow_core.matching import match
+from wflow_core.symmetry.groups import Element
+from wflow_core.symmetry.matching import match
 from wflow_plugins.canonicalizers.to_reference import ToReference
 
 

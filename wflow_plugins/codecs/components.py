@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wflow_core.columns import Columns
 from wflow_core.errors import DataError
+from wflow_core.weights.columns import Columns
 from wflow_plugins.codecs.frames import Standardize
 from wflow_plugins.codecs.gram import Principal, grams, part_scales
 from wflow_plugins.codecs.slices import Slices

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from wflow_core.columns import Block, Columns, HeldColumns
+from wflow_core.weights.columns import Block, Columns, HeldColumns
 from wflow_plugins.codecs import slices
 from wflow_plugins.codecs.gram import centred, spreads
 from wflow_plugins.codecs.slices import Slices, pieces, spread, whole

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wflow_core.columns import Columns
+from wflow_core.weights.columns import Columns
 from wflow_plugins.codecs.slices import Slices, pieces
 
 RANK = 1e-10

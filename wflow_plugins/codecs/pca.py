@@ -13,12 +13,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wflow_core.columns import Block, Columns, HeldColumns
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.codec import StreamedCodec
 from wflow_core.interfaces.component import Options
 from wflow_core.weights import WeightSet
+from wflow_core.weights.columns import Block, Columns, HeldColumns
 from wflow_plugins.codecs import frames
 from wflow_plugins.codecs.components import learn
 from wflow_plugins.codecs.slices import of_parts, whole

@@ -11,8 +11,8 @@ from math import prod
 import torch
 from torch import Tensor
 
-from wflow_core.columns import Columns
 from wflow_core.symmetry import Symmetry
+from wflow_core.weights.columns import Columns
 
 Slices = Tensor
 """``[M + 1]``: where each part begins, and P."""

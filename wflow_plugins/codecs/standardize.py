@@ -11,11 +11,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from wflow_core.columns import HeldColumns
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.component import Options
 from wflow_core.weights import WeightSet
+from wflow_core.weights.columns import HeldColumns
 from wflow_plugins.codecs.gram import centred, positive, spreads
 from wflow_plugins.codecs.slices import Slices, of_parts, pieces, spread, whole
 

@@ -13,8 +13,8 @@ from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.coupling import IndexedCoupling
 from wflow_core.interfaces.prior import Prior
-from wflow_core.matching import align
 from wflow_core.space import Points, Space
+from wflow_core.symmetry.matching import align
 
 
 class OptimalTransport(IndexedCoupling):

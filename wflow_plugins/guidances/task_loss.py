@@ -10,12 +10,12 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from wflow_core.by_batch import networks_by_batch
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.guidance import Guidance
 from wflow_core.interfaces.task import Split, Task
+from wflow_core.networks.by_batch import networks_by_batch
 from wflow_core.objectives import Objective
 
 ENTRIES = 2**24

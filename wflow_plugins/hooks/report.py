@@ -10,7 +10,7 @@ from rich.console import Console
 
 from wflow_core.hooks import Hook, hookimpl
 from wflow_core.interfaces.component import Options
-from wflow_core.run_folder import SPEC
+from wflow_core.runs.run_folder import SPEC
 from wflow_plugins.report import REPORT
 
 

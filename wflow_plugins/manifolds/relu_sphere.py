@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wflow_core.interfaces.component import Options
 from wflow_core.symmetry import Symmetry
-from wflow_core.unit_spheres import outside, unit_spheres
+from wflow_core.symmetry.unit_spheres import outside, unit_spheres
 from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres
 
 

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, Numbers
-from wflow_core.matching import align
-from wflow_core.pieces import held, rows_at_once, split
+from wflow_core.symmetry.matching import align
 from wflow_core.weights import WeightSet
+from wflow_core.weights.pieces import held, rows_at_once, split
 from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
 
 

@@ -25,7 +25,7 @@ class Likelihood(Metric):
     divergence is exact; ``outside`` is the fraction that the prior cannot reach, whose likelihood
     is zero. With one such network the mean is null.
 
-    Source: Chen et al. 2018 (arXiv 1806.07366); see :py:mod:`wflow_core.likelihood`.
+    Source: Chen et al. 2018 (arXiv 1806.07366); see :py:mod:`wflow_core.flows.likelihood`.
 
     Raises:
         UnsupportedError: the flow has no density: a noisy solver, a guidance, a codec, or a prior

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, Numbers
-from wflow_core.matching import match
-from wflow_core.pieces import held_set, rows_at_once
+from wflow_core.symmetry.matching import match
 from wflow_core.weights import WeightSet
+from wflow_core.weights.pieces import held_set, rows_at_once
 from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
 
 CHUNK = 1024

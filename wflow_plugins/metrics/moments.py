@@ -7,8 +7,8 @@ import math
 import torch
 
 from wflow_core.interfaces.metric import Metric, Numbers
-from wflow_core.pieces import columns_of
 from wflow_core.weights import WeightSet
+from wflow_core.weights.pieces import columns_of
 
 
 class Moments(Metric):

@@ -7,7 +7,7 @@ import math
 from torch import Tensor
 
 from wflow_core.interfaces.metric import Metric, Numbers
-from wflow_core.novelty import Distances
+from wflow_core.measures.novelty import Distances
 from wflow_core.weights import WeightSet
 
 

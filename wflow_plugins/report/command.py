@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from wflow_core.cli_options import ALLOW_CODE, RUN, THREADS, device
-from wflow_core.commands import clear_errors
+from wflow_core.cli.commands import clear_errors
+from wflow_core.cli.options import ALLOW_CODE, RUN, THREADS, device
 
 
 @click.command()

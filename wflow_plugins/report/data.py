@@ -18,9 +18,9 @@ from torch import Tensor
 from wflow_core.devices import choose
 from wflow_core.errors import StoreError, WflowError
 from wflow_core.memory import Memory
-from wflow_core.run_folder import METRICS, RECORD, SPEC, run_spec
-from wflow_core.store import Artefact, Store
-from wflow_core.trained import TrainedFlow, load
+from wflow_core.runs.run_folder import METRICS, RECORD, SPEC, run_spec
+from wflow_core.runs.trained import TrainedFlow, load
+from wflow_core.storage.store import Artefact, Store
 from wflow_core.weights import WeightSet
 
 OWN = ("samples", "zoo", "collected")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wflow_core.matching import align
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.matching import align
 from wflow_core.weights import WeightSet
 
 MOST = 1024

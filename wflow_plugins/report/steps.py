@@ -10,13 +10,13 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from wflow_core.assembled import Assembly
-from wflow_core.drawing import draw_networks
+from wflow_core.assembly.assembly import Assembly
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.component import silent
 from wflow_core.interfaces.solver import Solver
+from wflow_core.runs.drawing import draw_networks
+from wflow_core.runs.streaming import stored
 from wflow_core.seeds import stage_generator
-from wflow_core.streaming import stored
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.task_score import TaskScore
 from wflow_plugins.report.data import RunData

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wflow_core.errors import StoreError, UnsupportedError
-from wflow_core.store import Store
+from wflow_core.storage.store import Store
 from wflow_plugins.report import REPORT
 
 if TYPE_CHECKING:
     import torch
 
+    from wflow_plugins.report.data import RunData
     from wflow_plugins.report.steps import Say
 
 
@@ -47,17 +48,22 @@ def write_report(
     _refuse_without("matplotlib", "jinja2")
     place = _free(out) if out else folder / REPORT
     from wflow_plugins.report.data import read
+
+    run = read(folder, device, allow_code)
+    Store(place.parent).write(place.name, _drawn(run, networks if steps else None, say))
+    return place
+
+
+def _drawn(run: RunData, networks: int | None, say: Say) -> str:
+    """The page of a run; with its curve over solver steps from so many networks, where given."""
     from wflow_plugins.report.figures import pictures
     from wflow_plugins.report.page import page
     from wflow_plugins.report.steps import steps_curve
 
-    run = read(folder, device, allow_code)
-    curve = steps_curve(run, networks, say) if steps else None
+    curve = steps_curve(run, networks, say) if networks else None
     notes = [f"No score by solver steps: {curve}."] if isinstance(curve, str) else []
     say("figures")
-    drawn = pictures(run, None if isinstance(curve, str) else curve)
-    Store(place.parent).write(place.name, page(run, drawn, notes))
-    return place
+    return page(run, pictures(run, None if isinstance(curve, str) else curve), notes)
 
 
 def _free(out: Path) -> Path:

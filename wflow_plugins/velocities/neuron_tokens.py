@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wflow_core.graph import Block, WeightGraph
+from wflow_core.symmetry.graph import Block, WeightGraph
 
 Places = dict[str, tuple[slice, slice]]
 """Edge block -> where the tokens of its row group and of its column group lie."""

@@ -11,10 +11,10 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from wflow_core.graph import WeightGraph
 from wflow_core.interfaces.component import Options
 from wflow_core.space import Space
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.graph import WeightGraph
 from wflow_plugins.velocities.scaled import Scaled
 
 

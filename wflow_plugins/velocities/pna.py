@@ -11,9 +11,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wflow_core.graph import WeightGraph
 from wflow_core.interfaces.component import Options
 from wflow_core.space import Space
+from wflow_core.symmetry.graph import WeightGraph
 from wflow_plugins.velocities.on_graph import OnGraph
 from wflow_plugins.velocities.pna_layer import PnaLayer, mean_log_degree
 from wflow_plugins.velocities.relational_tokens import RelationalCodec

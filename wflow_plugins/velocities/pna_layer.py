@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from wflow_core.graph import WeightGraph
+from wflow_core.symmetry.graph import WeightGraph
 from wflow_plugins.velocities.relational_layer import EdgeUpdate, Ends, feed_forward
 from wflow_plugins.velocities.relational_tokens import Edges, Nodes
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wflow_core.graph import WeightGraph
+from wflow_core.symmetry.graph import WeightGraph
 
 Nodes = dict[str, Tensor]
 """Group (or ``GLOBAL``) -> ``[B, n, W]``."""

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor, nn
 
-from wflow_core.graph import WeightGraph
 from wflow_core.space import Space
+from wflow_core.symmetry.graph import WeightGraph
 from wflow_plugins.velocities.on_graph import Attention, OnGraph
 from wflow_plugins.velocities.relational_layer import RelationalLayer
 from wflow_plugins.velocities.relational_tokens import RelationalCodec

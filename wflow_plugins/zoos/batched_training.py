@@ -16,9 +16,9 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from wflow_core.batched import BatchedNetworks
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Split
+from wflow_core.networks.batched import BatchedNetworks
 from wflow_core.objectives import Objective
 from wflow_core.weights import WeightSet
 

@@ -17,8 +17,8 @@ from wflow_core.conditions import Record
 from wflow_core.errors import DataError
 from wflow_core.interfaces.component import Options, Report, silent
 from wflow_core.interfaces.zoo import StreamedZoo
-from wflow_core.pieces import join
 from wflow_core.weights import WeightSet
+from wflow_core.weights.pieces import join
 from wflow_plugins.zoos.checkpoint import Checkpoint, hash_of_file, read_checkpoint
 from wflow_plugins.zoos.record_files import RecordFile, read_records
 

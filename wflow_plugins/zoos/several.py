@@ -10,15 +10,15 @@ from typing import Any
 import torch
 from pydantic import Field
 
-from wflow_core.components import TaskSlot
 from wflow_core.conditions import Record
 from wflow_core.errors import DataError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options, Report, silent
 from wflow_core.interfaces.task import Task
 from wflow_core.interfaces.zoo import ZooSource
-from wflow_core.pieces import join
+from wflow_core.specs.components import TaskSlot
 from wflow_core.weights import WeightSet
+from wflow_core.weights.pieces import join
 
 SOURCE = "source"
 PIECES = 100

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wflow_core.errors import DataError
-from wflow_core.weights import Slot, WeightLayout
+from wflow_core.weights.layout import Slot, WeightLayout
 
 SHOWN = 3
 """Names that a message gives of each kind."""

@@ -13,8 +13,8 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options, Report, silent
 from wflow_core.interfaces.task import Split, Task
 from wflow_core.interfaces.zoo import ZooSource
-from wflow_core.pieces import join
 from wflow_core.weights import WeightSet
+from wflow_core.weights.pieces import join
 from wflow_plugins.zoos.batched_training import BatchedTraining, Optimizer, batches
 
 REPORTS = 50

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from wflow_core import registry
-from wflow_core.cli import main
+from wflow_core.cli.main import main
 from wflow_reference.components import DISTRIBUTION
 from wflow_reference.options import table
 

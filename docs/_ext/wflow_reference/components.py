@@ -9,7 +9,7 @@ from typing import Any
 
 from wflow_core import registry
 from wflow_core.space import REASONS
-from wflow_core.spec import LISTS, Spec
+from wflow_core.specs.spec import LISTS, Spec
 from wflow_reference import options
 
 DISTRIBUTION = "weightspace-flow"

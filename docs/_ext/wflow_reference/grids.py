@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from wflow_core.sweep.grid import Column, Grid, Row
-from wflow_reference.options import Row as Option
-from wflow_reference.options import rows, table
+from wflow_reference.options import Row as Option, rows, table
 
 TAKES = {"rows": "list of [rows](#grid-row)", "columns": "list of [columns](#grid-column)"}
 MAPPINGS = ("set", "grid", "published")

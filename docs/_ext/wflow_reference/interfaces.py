@@ -9,8 +9,7 @@ from wflow_core import registry
 from wflow_core.hooks import HookSpecs
 from wflow_core.interfaces.component import Component
 from wflow_core.space import REASONS
-from wflow_reference.components import builtins, first
-from wflow_reference.components import interface as class_of
+from wflow_reference.components import builtins, first, interface as class_of
 from wflow_reference.options import table
 
 

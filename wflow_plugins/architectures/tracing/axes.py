@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wflow_core.groups import Axis
+from wflow_core.symmetry.groups import Axis
 from wflow_plugins.architectures.tracing.grouping import NONE, Grouping
 from wflow_plugins.architectures.tracing.units import Ints
 

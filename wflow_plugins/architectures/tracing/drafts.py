@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wflow_core.groups import Axis, Group, Part
+from wflow_core.symmetry.groups import Axis, Group, Part
 from wflow_plugins.architectures.tracing.axes import Plan, named, plan, runs
 from wflow_plugins.architectures.tracing.cuts import cuts
 from wflow_plugins.architectures.tracing.grouping import NONE, Grouping

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from wflow_core.groups import Group, Part
+from wflow_core.symmetry.groups import Group, Part
 from wflow_plugins.architectures.tracing.drafts import Draft
 from wflow_plugins.architectures.tracing.grouping import NONE, Grouping
 from wflow_plugins.architectures.tracing.linear import Row, nullspace

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from wflow_core.groups import Group, Part
-from wflow_core.parts import BoundPart
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Group, Part
+from wflow_core.symmetry.parts import BoundPart
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.tracing.drafts import Draft, Drafter, Unsaid
 from wflow_plugins.architectures.tracing.families import Families

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wflow_core.groups import Group
+from wflow_core.symmetry.groups import Group
 from wflow_plugins.architectures.tracing.kinds import Hashes, kinds, living, mixed
 from wflow_plugins.architectures.tracing.tracer import Tracer
 from wflow_plugins.architectures.tracing.units import FIXED, Ints

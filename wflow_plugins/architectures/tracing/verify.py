@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from wflow_core.groups import Element, Group, Part
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.groups import Element, Group, Part
 from wflow_core.weights import WeightLayout
 
 TOLERANCE = 1e-9

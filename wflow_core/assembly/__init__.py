@@ -1,0 +1,1 @@
+"""From a spec to components that fit together."""

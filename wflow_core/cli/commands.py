@@ -1,0 +1,121 @@
+"""What commands share: lazy loading, and one clear message for an error."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import Any, NoReturn
+
+import click
+
+from wflow_core import registry
+from wflow_core.blame import blame
+from wflow_core.cli.inspection import summary
+from wflow_core.errors import PluginError, WflowError
+
+# What torch says of it, on the CPU and on CUDA.
+NO_MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)
+FIX = 2
+"""Exit code of anything that the user can mend."""
+TRACEBACK = "WFLOW_TRACEBACK"
+"""Environment variable that has errors of other packages shown with their traceback."""
+
+
+# A file without a name that cannot take more is what the output goes to.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+OUTPUT = (*FULL, errno.EPIPE)
+
+
+class LazyCommands(click.Group):
+    """Adds the commands of the entry-point group ``wflow.commands``, imported when called."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """As click does it, but for an output that cannot be written: a message, no traceback."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if error.errno not in FULL or error.filename is not None:
+                raise
+            with suppress(OSError):
+                click.echo(f"wflow: the output cannot be written: {error.strerror}", err=True)
+            _forget(sys.stdout)
+            _forget(sys.stderr)
+            sys.exit(FIX)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *registry.commands()})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        own = super().get_command(ctx, name)
+        if own or name not in (offered := registry.commands()):
+            return own
+        try:
+            command: click.Command = registry.load_command(offered[name])
+        except PluginError as error:
+            raise click.UsageError(str(error)) from error
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Own commands with their help; that of others is read from their source, not imported."""
+        others, rows = registry.commands(), []
+        for name in self.list_commands(ctx):
+            own = super().get_command(ctx, name)
+            rows.append((name, own.get_short_help_str(80) if own else _short_help(others[name])))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+def _short_help(plugin: registry.Plugin) -> str:
+    return summary(plugin) or f"(from {plugin.origin})"
+
+
+def _forget(stream: Any) -> None:
+    """Let go of what a stream still holds, which the interpreter would write when it ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def clear_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One clear message and exit code 2 for what the user can mend; 130 for an interrupt."""
+
+    @wraps(command)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except WflowError as error:
+            told = "\n".join([str(error), *getattr(error, "__notes__", [])])
+            click.echo(f"wflow: {told}" if "\n" not in told else told, err=True)
+            sys.exit(FIX)
+        except KeyboardInterrupt:
+            click.echo("wflow: interrupted; the same command goes on from here", err=True)
+            sys.exit(130)
+        except Exception as error:
+            _tell(error)
+
+    return call
+
+
+def _tell(error: Exception) -> NoReturn:
+    """An error that nobody foresaw: one line where the user can do something, else a traceback."""
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))
+    ):
+        fix = "ask for fewer or smaller networks, or for a smaller batch_size"
+        why = (str(error) or type(error).__name__).splitlines()[0]
+        click.echo(f"wflow: there is not enough memory; {fix} ({why})", err=True)
+        sys.exit(FIX)
+    output = isinstance(error, OSError) and error.filename is None and error.errno in OUTPUT
+    if output or isinstance(error, click.ClickException | click.Abort | click.exceptions.Exit):
+        raise error
+    found = blame(error)
+    if found.foreign and not os.environ.get(TRACEBACK):
+        fix = f"mend it, or take another; {TRACEBACK}=1 shows the traceback"
+        click.echo(f"wflow: {found.told(error)}; {fix}", err=True)
+        sys.exit(FIX)
+    error.add_note(f"wflow: {found.told(error)}")
+    raise error

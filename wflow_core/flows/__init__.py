@@ -1,0 +1,1 @@
+"""Flow matching: paths and losses, training, sampling, likelihoods."""

@@ -1,0 +1,1 @@
+"""What is measured of networks, beside honest nulls."""

@@ -1,0 +1,103 @@
+"""Many networks of one architecture as one batched program.
+
+Shapes: N networks, P weights, Q buffer entries, B inputs, C outputs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from wflow_core.networks.shared_linear import SharingLinears
+from wflow_core.weights import WeightLayout
+from wflow_core.weights.pieces import bytes_at_once, held, rows_at_once
+
+LIVE = 4
+"""Outputs of layers, each as large as the largest, that are in memory at a time."""
+
+
+class BatchedNetworks:
+    """Evaluates N networks at once through ``vmap``; one module lends its structure.
+
+    Args:
+        module: its own weights are never used.
+        budget: bytes that activations of one chunk of networks may take, roughly.
+    """
+
+    def __init__(self, module: nn.Module, budget: int = 2**29):
+        self.module = module
+        self.layout = WeightLayout.of_parameters(module)
+        self.buffer_layout = WeightLayout.of_buffers(module)
+        self.budget = budget
+        self._widths: dict[torch.Size, int] = {}
+
+    def __call__(self, weights: Tensor, x: Tensor, buffers: Tensor | None = None) -> Tensor:
+        """``[N, P]`` and inputs ``[B, *inputs]`` that all share, to ``[N, B, C]`` in chunks."""
+        budget = bytes_at_once(weights, self.budget)
+        size, rows = rows_at_once(weights, self.chunk(x, budget)), self._rows(x, budget)
+        if buffers is None:
+            buffers = weights.new_zeros(len(weights), 0)
+        pieces = zip(weights.split(size), buffers.split(size), strict=True)
+        states = (self.tensors(held(w), b) for w, b in pieces)
+        found = ([self.forward(state, of) for of in x.split(rows)] for state in states)
+        return torch.cat([of[0] if len(of) == 1 else torch.cat(of, 1) for of in found])
+
+    def tensors(self, weights: Tensor, buffers: Tensor) -> dict[str, Tensor]:
+        """``[N, P]``, ``[N, Q] -> {name: [N, *shape]}``; Q = 0 leaves the module's own buffers."""
+        own = self.buffer_layout.unflatten(buffers) if buffers.shape[-1] else {}
+        return self.layout.unflatten(weights) | own
+
+    def forward(self, tensors: dict[str, Tensor], x: Tensor, own_inputs: bool = False) -> Tensor:
+        """``{name: [N, *shape]} -> [N, B, C]`` in one piece, differentiable.
+
+        Args:
+            own_inputs: x is ``[N, B, *inputs]``, a batch a network, not one that all share.
+        """
+
+        def one(state: dict[str, Tensor], inputs: Tensor) -> Tensor:
+            return functional_call(self.module, state, (inputs,))
+
+        with SharingLinears():
+            outputs: Tensor = vmap(one, (0, 0 if own_inputs else None), randomness="different")(
+                tensors, x
+            )
+        return outputs
+
+    def chunk(self, x: Tensor, budget: int | None = None) -> int:
+        """Networks at a time within the budget, for inputs ``[B, *inputs]``."""
+        budget = self.budget if budget is None else budget
+        if not len(x):
+            return budget
+        return int(max(1, budget // (LIVE * x.element_size() * len(x) * self._width(x))))
+
+    def _rows(self, x: Tensor, budget: int) -> int:
+        """Inputs at a time within the budget, of one network; all where rows see each other."""
+        if any(layer.training for layer in self.module.modules()) or not len(x):
+            return max(1, len(x))
+        return int(max(1, budget // (LIVE * x.element_size() * self._width(x))))
+
+    @torch.no_grad()
+    def _width(self, x: Tensor) -> int:
+        """Entries of the largest output of a layer for one input, found by trying it."""
+        if x.shape[1:] not in self._widths:
+            sizes = [1]
+            module = copy.deepcopy(self.module).eval()
+            module.to(x) if x.is_floating_point() else module.to(x.device)
+            for layer in module.modules():
+                layer.register_forward_hook(_noting(sizes))
+            module(x[:1])
+            self._widths[x.shape[1:]] = max(sizes)
+        return self._widths[x.shape[1:]]
+
+
+def _noting(sizes: list[int]) -> Callable[[nn.Module, Any, Any], None]:
+    def note(module: nn.Module, inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            sizes.append(output.numel())
+
+    return note

@@ -1,0 +1,90 @@
+"""Do two sets of networks compute the same? Both are run in float64 on random inputs.
+
+Shapes: N networks, B inputs, C outputs.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from wflow_core.errors import SymmetryError
+from wflow_core.interfaces.architecture import Architecture
+from wflow_core.networks.batched import BatchedNetworks
+from wflow_core.symmetry.groups import Element
+from wflow_core.weights import WeightSet
+
+NETWORKS, INPUTS = 8, 16
+TOLERANCE = 1e-9
+"""Of the largest output, in float64."""
+
+
+class Mover(Protocol):
+    """What moves networks by elements, and says what stays: a mover."""
+
+    architecture: Architecture
+    preserves: Literal["function", "decision"]
+
+    def moved(self, networks: WeightSet, element: Element) -> WeightSet: ...
+
+
+def prove(mover: Mover, before: WeightSet, after: WeightSet, e: Element) -> None:
+    """Check networks spread over a weight set: the element in float64, the result to rounding.
+
+    Raises:
+        SymmetryError: a network gives other outputs, or decides otherwise.
+    """
+    device = before.weights.device
+    index = torch.linspace(0, len(before) - 1, NETWORKS, device=device).long().unique()
+    sample = in_float64(before[index])
+    exact = mover.moved(sample, in_float64_element(e[index]))
+    rounding = (after.weights[index] - exact.weights).abs().amax()
+    if not rounding <= 1e-5 * (1 + exact.weights.abs().amax()):
+        raise SymmetryError(f"{mover}: what it stores is off its element by {rounding:.3g}")
+    architecture, kept = mover.architecture, mover.preserves
+    if differ := difference(outputs(architecture, sample), outputs(architecture, exact), kept):
+        raise SymmetryError(
+            f"{mover} does not keep the {kept} of a network: {differ}; the architecture "
+            "declares a symmetry that is none, or the canonicalizer is wrong"
+        )
+
+
+def outputs(architecture: Architecture, networks: WeightSet) -> Tensor:
+    """``[N, B, C]`` on fixed random inputs, in float64."""
+    generator, device = torch.Generator().manual_seed(0), networks.weights.device
+    inputs = architecture.signature.draw(INPUTS, generator).to(device)
+    if inputs.is_floating_point():
+        inputs = inputs.double()
+    run = BatchedNetworks(copy.deepcopy(architecture.module).double())
+    with torch.no_grad():
+        return run(networks.weights, inputs, networks.buffers)
+
+
+def difference(f: Tensor, g: Tensor, kept: Literal["function", "decision"]) -> str:
+    """What differs in outputs ``[N, B, C]``, in words; nothing where they agree."""
+    bound = TOLERANCE * (1 + f.abs().amax())
+    if kept == "function":
+        worst = (f - g).abs().amax()
+        return (
+            "" if worst <= bound else f"outputs of size {f.abs().amax():.3g} moved by {worst:.3g}"
+        )
+    if f.shape[-1] < 2:
+        return "with one output there is no decision to keep"
+    first, second = f.topk(2, -1).values.unbind(-1)
+    clear = first - second > bound  # a tie may fall either way
+    other = clear & (f.argmax(-1) != g.argmax(-1))
+    return f"{int(other.sum())} of {other.numel()} decisions changed" if other.any() else ""
+
+
+def in_float64(networks: WeightSet) -> WeightSet:
+    """Weights and buffers doubled."""
+    return replace(networks, weights=networks.weights.double(), buffers=networks.buffers.double())
+
+
+def in_float64_element(element: Element) -> Element:
+    """Scales doubled."""
+    return Element(element.perm, {g: s.double() for g, s in element.scale.items()})

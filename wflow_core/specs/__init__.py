@@ -1,0 +1,1 @@
+"""From YAML to a validated spec; problems with file, line and column."""

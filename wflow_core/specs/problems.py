@@ -1,0 +1,142 @@
+"""From a validation error to one line: place, what, what it got, and the fix."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from wflow_core.registry import suggest
+from wflow_core.specs.yaml_source import Source
+
+Path = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+
+SHAPES = {
+    "model_type": "Input should be a mapping",
+    "model_attributes_type": "Input should be a mapping",
+    "dict_type": "Input should be a mapping",
+    "list_type": "Input should be a list",
+    "tuple_type": "Input should be a list",
+}
+"""What JSON calls objects and arrays."""
+UNION = "union"
+"""The type of an error that is several: one for each of the types that a value may be of."""
+
+
+def validate(
+    model: type[Model], data: Any, source: Source, path: Path, also: Sequence[str] = ()
+) -> tuple[Model | None, list[str]]:
+    """Validate options strictly; the model, or None and a line for each problem.
+
+    Through JSON, so that lists may be tuples but no text is taken for a number.
+
+    Args:
+        also: what stands beside the options and is no part of them.
+    """
+    try:
+        return model.model_validate_json(json.dumps(data), strict=True), []
+    except ValidationError as error:
+        told = _united(error.errors(), data)
+        return None, [describe(model, e, data, source, path, also) for e in told]
+
+
+def describe(
+    model: type[BaseModel],
+    error: Mapping[str, Any],
+    data: Any,
+    source: Source,
+    path: Path,
+    also: Sequence[str] = (),
+) -> str:
+    """One line for an error that pydantic found in the data at ``path`` of a source."""
+    loc = (*path, *_written(error, data))
+    name = dotted(loc)
+    if error["type"] in ("missing", "union_tag_not_found"):
+        return f"{source.place(loc[:-1])}: {name} is missing{_meaning(model, error['loc'])}"
+    if error["type"] == "extra_forbidden":
+        fields = _fields(model, error["loc"][:-1]) + [*also] * (len(error["loc"]) == 1)
+        known = f"; options: {', '.join(fields)}" if fields else ""
+        at = source.keys.get(loc) or source.place(loc)
+        return f"{at}: unknown option {name}{suggest(str(loc[-1]), fields)}{known}"
+    hint = _choice(error)
+    meaning = _meaning(model, error["loc"][:1]) if error["type"] == UNION else ""
+    said = f"{_lower(_message(error))}{meaning}; got {_short(error['input'])}"
+    return f"{source.place(loc)}: {name}: {said}{hint}"
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    return SHAPES.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
+
+
+def _united(errors: Iterable[Mapping[str, Any]], data: Any) -> list[Mapping[str, Any]]:
+    """Errors with those of the members of a union, which speak of one value, as one."""
+    united: dict[Path, Mapping[str, Any]] = {}
+    for error in errors:
+        path = _written(error, data)
+        if path in united:
+            other = _message(error).removeprefix("Input should be ")
+            error = {**united[path], "type": UNION, "msg": f"{_message(united[path])}, or {other}"}
+        united[path] = error
+    return list(united.values())
+
+
+def _written(error: Mapping[str, Any], data: Any) -> Path:
+    """The path of an error as the spec has it, without the members of unions that pydantic adds."""
+    written: list[str | int] = []
+    for i, key in enumerate(error["loc"], start=1):
+        absent = error["type"] == "missing" and i == len(error["loc"])
+        item = isinstance(data, list) and isinstance(key, int)
+        if absent or item or (isinstance(data, dict) and key in data):
+            written.append(key)
+            data = None if absent else data[key]
+    discriminated = error["type"] in ("union_tag_invalid", "union_tag_not_found")
+    return (*written, *(["type"] if discriminated else []))
+
+
+def dotted(path: Path) -> str:
+    """``("zoo", "optimizer", "lr") -> zoo.optimizer.lr``."""
+    return ".".join(map(str, path))
+
+
+def by_place(line: str) -> tuple[str, int, int, str]:
+    """Sorts problems by file, line and column."""
+    match = re.match(r"(.*?):(\d+):(\d+): ", line)
+    return (match[1], int(match[2]), int(match[3]), line) if match else ("", 0, 0, line)
+
+
+def _choice(error: Mapping[str, Any]) -> str:
+    """The closest of the values that would have been right, where they are a fixed few."""
+    context = error.get("ctx", {})
+    choices = re.findall(r"'([^']*)'", str(context.get("expected", context.get("expected_tags"))))
+    return suggest(str(context.get("tag", error["input"])), choices)
+
+
+def _fields(model: Any, loc: Path) -> list[str]:
+    """Names of the options at a place inside a model, where it can be told."""
+    for key in (k for k in loc if isinstance(k, str)):  # a list's items are of its own type
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            break
+        found = model.model_fields.get(key)
+        model = found.annotation if found else None
+        models = [a for a in (model, *get_args(model)) if isinstance(a, type)]
+        model = next((m for m in models if issubclass(m, BaseModel)), None)
+    known = isinstance(model, type) and issubclass(model, BaseModel)
+    return list(model.model_fields) if known else []
+
+
+def _meaning(model: type[BaseModel], loc: Path) -> str:
+    found = model.model_fields.get(str(loc[0])) if len(loc) == 1 else None
+    return f" ({found.description})" if found and found.description else ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,73 @@
+"""How permutations and scales of units act on flat weights.
+
+Shapes: B batch, P weights, Q buffer entries, n units of a group, h units of its parent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from wflow_core.symmetry.groups import Element, Group, Part
+from wflow_core.symmetry.parts import BoundPart, check_cover
+from wflow_core.weights import WeightLayout
+
+
+class Action:
+    """Groups and parts over a weight layout, and the action of the group on flat weights.
+
+    Args:
+        groups: the groups by name.
+        parts: together they cover every parameter exactly once.
+        layout, buffer_layout: where parameters and buffers lie.
+
+    Raises:
+        SymmetryError: the description contradicts itself or the layout.
+    """
+
+    def __init__(
+        self,
+        groups: Mapping[str, Group],
+        parts: tuple[Part, ...],
+        layout: WeightLayout,
+        buffer_layout: WeightLayout | None = None,
+    ):
+        self.groups = dict(groups)
+        self.layout = layout
+        self.buffer_layout = buffer_layout or WeightLayout(())
+        self.parts = tuple(
+            BoundPart.of(p, self.groups, self.buffer_layout if p.buffer else layout) for p in parts
+        )
+        check_cover([p for p in self.parts if not p.part.buffer], self.layout)
+
+    @property
+    def free(self) -> dict[str, Group]:
+        return {name: group for name, group in self.groups.items() if group.free}
+
+    def units(self, name: str) -> tuple[int, ...]:
+        """Shape of a group's units: (n,), or (h, n) where nested."""
+        group = self.groups[name]
+        return (group.size,) if group.per is None else (self.groups[group.per].size, group.size)
+
+    def act(self, weights: Tensor, element: Element) -> Tensor:
+        """``[B, P] -> [B, P]``: the weights of the same functions, units moved and rescaled."""
+        return self._act(weights, element, self.layout, buffer=False)
+
+    def act_buffers(self, buffers: Tensor, element: Element) -> Tensor:
+        """``[B, Q] -> [B, Q]``: buffers move along with their units."""
+        return self._act(buffers, element, self.buffer_layout, buffer=True)
+
+    def _act(self, flat: Tensor, element: Element, layout: WeightLayout, buffer: bool) -> Tensor:
+        tensors = layout.unflatten(flat)
+        pieces: dict[str, list[tuple[int, Tensor]]] = {}
+        for part in self.parts:
+            if part.part.buffer == buffer:
+                moved = part.act(part.read(tensors[part.part.tensor]), element)
+                pieces.setdefault(part.part.tensor, []).append((part.rows[0], moved))
+        for name, rows in pieces.items():
+            ordered = [rows_of for _, rows_of in sorted(rows, key=lambda pair: pair[0])]
+            shape = tensors[name].shape
+            tensors[name] = torch.cat([r.reshape(len(flat), -1) for r in ordered], 1).reshape(shape)
+        return layout.flatten(tensors) if tensors else flat
