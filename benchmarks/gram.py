@@ -177,8 +177,13 @@ def main() -> None:
     results = {
         "machine": machine | {"processor": platform.machine(), "torch": torch.__version__},
         "options": {
-            "networks": o.networks, "weights each": o.size, "rank": o.rank, "noise": o.noise,
-            "decoded": o.decoded, "iterations": o.iterations, "seconds of writing": round(seconds),
+            "networks": o.networks,
+            "weights each": o.size,
+            "rank": o.rank,
+            "noise": o.noise,
+            "decoded": o.decoded,
+            "iterations": o.iterations,
+            "seconds of writing": round(seconds),
         },
         **measure(o),
     }

@@ -11,7 +11,8 @@ from plugin_support import distribution, file_size_limit, refused, wflow
 
 from wflow_core import registry
 from wflow_core.assembly.assemble import assemble
-from wflow_core.cli.main import main, starter
+from wflow_core.cli import starter
+from wflow_core.cli.main import main
 from wflow_core.specs.spec import spec_from_text
 
 # An MLP takes no tokens.

@@ -52,7 +52,7 @@ def test_every_population_is_measured_the_zoo_on_runs_that_were_held_out(
     populations += metrics["nulls"].values()
     assert all(isinstance(of["likelihood"]["nll"]["mean"], float) for of in populations)
     assert all(of["likelihood"]["standard_error"] is None for of in populations)
-    assert [of["likelihood"]["networks"] for of in populations] == [1, 1] + [6] * 6
+    assert [of["likelihood"]["networks"] for of in populations] == [1, 1] + [6] * 7
     zoo = flow.zoo
     held_out = flow.density.unseen(zoo)
     assert len(held_out) == 1  # 5 % of 24 runs

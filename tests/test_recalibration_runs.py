@@ -92,8 +92,8 @@ def test_all_are_measured_on_the_same_training_rows(flow: TrainedFlow, seen: See
 
 
 def test_whom_nobody_trained_and_no_others(seen: Seen) -> None:
-    """The samples, four nulls, and midpoints of each of seven populations, as is and matched."""
-    assert [len(networks) for networks, _ in seen] == [4] * 5 + [2] * 14
+    """The samples, five nulls, and midpoints of each of eight populations, as is and matched."""
+    assert [len(networks) for networks, _ in seen] == [4] * 6 + [2] * 16
 
 
 def test_the_zoo_keeps_the_statistics_that_it_was_trained_with(

@@ -5,7 +5,6 @@ Shapes: N networks, P weights, Q buffer entries, B inputs, C outputs.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from wflow_core.networks.hollow import hollow
 from wflow_core.networks.shared_linear import SharingLinears
 from wflow_core.weights import WeightLayout
 from wflow_core.weights.pieces import bytes_at_once, held, rows_at_once
@@ -86,8 +86,8 @@ class BatchedNetworks:
         """Entries of the largest output of a layer for one input, found by trying it."""
         if x.shape[1:] not in self._widths:
             sizes = [1]
-            module = copy.deepcopy(self.module).eval()
-            module.to(x) if x.is_floating_point() else module.to(x.device)
+            dtype = x.dtype if x.is_floating_point() else None
+            module = hollow(self.module, dtype, x.device).eval()
             for layer in module.modules():
                 layer.register_forward_hook(_noting(sizes))
             module(x[:1])

@@ -8,7 +8,6 @@ Shapes: N networks, P weights, Q buffer entries, M training rows.
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,6 +22,7 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Task
 from wflow_core.networks.batched import BatchedNetworks
 from wflow_core.networks.by_batch import norms_with_statistics
+from wflow_core.networks.hollow import hollow
 from wflow_core.seeds import stage_generator
 from wflow_core.specs.options import RecalibrateOptions
 from wflow_core.weights import WeightSet
@@ -96,7 +96,7 @@ def recalibrate(
             f"split; got {list(got)}"
         )
     like = networks.weights if inputs.is_floating_point() else networks.weights.device
-    inputs, run = inputs.to(like), BatchedNetworks(copy.deepcopy(architecture.module).eval())
+    inputs, run = inputs.to(like), BatchedNetworks(hollow(architecture.module).eval())
     count = max(1, len(inputs) // batch_size)
     batches = [inputs[start::count] for start in range(count)]
     with torch.no_grad():
@@ -114,11 +114,11 @@ def _measured(
     batches: Sequence[Tensor],
 ) -> Tensor:
     """``[N, P]``, ``[N, Q] -> [N, Q]``: one pass, in which BatchNorm writes its buffers."""
-    # Torch writes buffers in place, which vmap passes on to contiguous ones alone.
-    state = {n: t.clone(memory_format=torch.contiguous_format)
-             for n, t in run.tensors(weights, buffers).items()}  # fmt: skip
+    state = run.tensors(weights, buffers)
     layers = {name: run.module.get_submodule(name) for name in names}
     for name in run.buffer_layout.by_name:
+        # Torch writes buffers in place, which vmap passes on to contiguous ones alone.
+        state[name] = state[name].clone(memory_format=torch.contiguous_format)
         if name.rpartition(".")[0] in layers:
             state[name].zero_()
     calls: Counter[nn.Module] = Counter()
