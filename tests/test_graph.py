@@ -30,7 +30,10 @@ def test_acting_on_weights_is_acting_on_nodes(block: Block, seed: int) -> None:
 def test_split_and_merge_are_inverse(block: Block) -> None:
     graph, w = block.symmetry.graph, block.weights(3)
     assert torch.equal(graph.merge(graph.split(w)), w)
-    assert sorted(graph.order.tolist()) == list(range(block.symmetry.layout.size))
+    places = graph.split(torch.arange(w.shape[1]).unsqueeze(0)).values()
+    assert sorted(torch.cat([of.flatten() for of in places]).tolist()) == list(range(w.shape[1]))
+    number = list(graph.blocks).index(name := next(iter(graph.blocks)))
+    assert (graph.block_of == number).sum() == graph.blocks[name].size
 
 
 def test_blocks_of_the_padded_shortcut() -> None:

@@ -78,6 +78,7 @@ class Canonicalizer(Component):
             piece, of = held_set(networks[start : start + chunk]), last[start : start + chunk]
             own = torch.equal(of, torch.arange(start, start + len(of), device=of.device))
             yield self._transform(piece, piece.weights if own else networks.weights[of])
+            del piece  # before the next is read
 
     def _transform(self, networks: WeightSet, last: Tensor) -> WeightSet:
         element, initial = self.element(last), networks.initial

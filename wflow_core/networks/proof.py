@@ -45,8 +45,9 @@ def prove(mover: Mover, before: WeightSet, after: WeightSet, e: Element) -> None
     architecture, kept = mover.architecture, mover.preserves
     first, second = outputs(architecture, sample), outputs(architecture, exact)
     del sample  # of large networks every copy counts
-    rounding = largest(after.weights[index] - exact.weights)
-    if not rounding <= 1e-5 * (1 + largest(exact.weights)):
+    size = largest(exact.weights)
+    rounding = largest(exact.weights.sub_(after.weights[index]))
+    if not rounding <= 1e-5 * (1 + size):
         raise SymmetryError(f"{mover}: what it stores is off its element by {rounding:.3g}")
     if differ := difference(first, second, kept):
         raise SymmetryError(

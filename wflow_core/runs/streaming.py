@@ -22,7 +22,7 @@ from wflow_core.weights import WeightSet
 from wflow_core.weights.pieces import AT_ONCE, columns_of, held_set, rows_at_once
 from wflow_core.weights.stored import StoredWeights
 
-CANONICAL = 12
+CANONICAL = 9
 """Networks that moving one and proving it, in float64, takes the memory of."""
 
 
@@ -47,6 +47,7 @@ class Scratch:
         gathering = Gathering(self.memory, self.place())
         for piece in pieces:
             gathering.add(piece)
+            del piece  # before the next is made
         return gathering.whole()
 
     def spill(self, networks: WeightSet) -> WeightSet:

@@ -153,6 +153,7 @@ def gathered(pieces: Iterable[WeightSet], limit: int | None) -> WeightSet:
     gathering = Gathering(Memory(SHARE * limit), Path(folder.name))
     for piece in pieces:
         gathering.add(piece)
+        del piece  # before the next is made
     return keeping(gathering.whole(), folder)
 
 

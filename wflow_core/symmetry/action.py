@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from wflow_core.symmetry.groups import Element, Group, Part
@@ -53,21 +52,17 @@ class Action:
 
     def act(self, weights: Tensor, element: Element) -> Tensor:
         """``[B, P] -> [B, P]``: the weights of the same functions, units moved and rescaled."""
-        return self._act(weights, element, self.layout, buffer=False)
+        return self._act(weights, element, buffer=False)
 
     def act_buffers(self, buffers: Tensor, element: Element) -> Tensor:
         """``[B, Q] -> [B, Q]``: buffers move along with their units."""
-        return self._act(buffers, element, self.buffer_layout, buffer=True)
+        return self._act(buffers, element, buffer=True)
 
-    def _act(self, flat: Tensor, element: Element, layout: WeightLayout, buffer: bool) -> Tensor:
-        tensors = layout.unflatten(flat)
-        pieces: dict[str, list[tuple[int, Tensor]]] = {}
+    def _act(self, flat: Tensor, element: Element, buffer: bool) -> Tensor:
+        """Part by part into one copy: of large networks there is no room for more."""
+        moved = flat.clone()  # buffers need not be of any part
         for part in self.parts:
             if part.part.buffer == buffer:
-                moved = part.act(part.read(tensors[part.part.tensor]), element)
-                pieces.setdefault(part.part.tensor, []).append((part.rows[0], moved))
-        for name, rows in pieces.items():
-            ordered = [rows_of for _, rows_of in sorted(rows, key=lambda pair: pair[0])]
-            shape = tensors[name].shape
-            tensors[name] = torch.cat([r.reshape(len(flat), -1) for r in ordered], 1).reshape(shape)
-        return layout.flatten(tensors) if tensors else flat
+                values = flat[:, part.place].reshape(len(flat), *part.shape)
+                moved[:, part.place] = part.act(values, element).flatten(1)
+        return moved

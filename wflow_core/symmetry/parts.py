@@ -26,6 +26,7 @@ class BoundPart:
         axes: segments an axis, or None.
         rows: first and last row of the tensor, always given.
         shape: shape under the view, without batch.
+        place: where its entries lie in the flat vector.
         nested: group -> parent, of the groups on its axes.
     """
 
@@ -33,6 +34,7 @@ class BoundPart:
     axes: tuple[Axis, ...]
     rows: tuple[int, int]
     shape: tuple[int, ...]
+    place: slice
     nested: Mapping[str, str]
 
     @classmethod
@@ -53,7 +55,8 @@ class BoundPart:
         named = {g for axis in axes for g, _, _ in axis or ()}
         nested = {g: parent for g in named if (parent := groups[g].per) is not None}
         _check_groups(part, named, nested)
-        return cls(part, axes, rows, tuple(shape), nested)
+        start = slot.offset + rows[0] * prod(full[1:])
+        return cls(part, axes, rows, tuple(shape), slice(start, start + prod(own)), nested)
 
     def read(self, tensor: Tensor) -> Tensor:
         """``[B, *tensor] -> [B, *shape]``: the rows of the part under its view."""
@@ -84,12 +87,13 @@ class BoundPart:
 
     def positions(self, dim: int, group: str) -> Tensor:
         """``[n]``: where the units of a group lie on an axis, in the order of the units."""
-        axis, at, found = self.axes[dim], 0, []
+        axis, at, units, places = self.axes[dim], 0, [], []
         for name, start, stop in axis or ():
             if name == group:
-                found += [(start + i, at + i) for i in range(stop - start)]
+                units.append(torch.arange(start, stop))
+                places.append(torch.arange(at, at + stop - start))
             at += stop - start
-        return torch.tensor([position for _, position in sorted(found)])
+        return torch.cat(places)[torch.cat(units).argsort()]
 
     def _is_nested(self, axis: Axis) -> bool:
         return any(group in self.nested for group in _groups_on(axis))

@@ -20,7 +20,7 @@ from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Element
 from wflow_core.symmetry.likeness import assign
 from wflow_core.symmetry.matching import match
-from wflow_plugins.canonicalizers.linear_pairs import linear_pairs, sides, singular
+from wflow_plugins.canonicalizers.linear_pairs import Blocks, linear_pairs, sides, singular
 from wflow_plugins.canonicalizers.to_reference import ToReference
 
 
@@ -56,23 +56,26 @@ class Transfusion(ToReference):
 
     def brought(self, weights: Tensor, reference: Tensor) -> Element:
         symmetry = self.architecture.bound_symmetry
-        first = Element({heads: self._paired(heads, weights, reference) for heads in self.inside})
+        graph = symmetry.graph
+        own, wanted = graph.split(weights), graph.split(reference)
+        first = Element({heads: self._paired(heads, own, wanted) for heads in self.inside})
+        del own, wanted  # each as large as the networks
         moved = symmetry.act(weights, first)
         then = match(self.settled, moved, reference, self.config.normalize)
         return symmetry.compose(first, then)
 
-    def _paired(self, heads: str, weights: Tensor, reference: Tensor) -> Tensor:
-        """``[B, P], [1, P] -> [B, H]``: the own head that each head of the reference gets."""
-        graph, far = self.architecture.bound_symmetry.graph, weights.new_zeros(())
-        own, wanted = graph.split(weights), graph.split(reference)
+    def _paired(self, heads: str, own: Blocks, wanted: Blocks) -> Tensor:
+        """Blocks of B networks and of the reference ``-> [B, H]``: the own head that each head of
+        the reference gets."""
+        far = torch.zeros(())
         for group in self.inside[heads]:
             mine, theirs = self._spectra(group, own), self._spectra(group, wanted)
             size = theirs.square().mean().clamp_min(torch.finfo(theirs.dtype).tiny)
             gap = theirs.unsqueeze(-2) - mine.unsqueeze(-3)  # [B, H, H, r]
-            far = far + gap.square().sum(-1) / size
+            far = far.to(gap) + gap.square().sum(-1) / size
         return assign(-far)
 
-    def _spectra(self, group: str, pieces: dict[str, Tensor]) -> Tensor:
+    def _spectra(self, group: str, pieces: Blocks) -> Tensor:
         """``[B, H, r]`` singular values of the products of a pair."""
         symmetry = self.architecture.bound_symmetry
         return singular(*sides(symmetry, pieces, group))[1]

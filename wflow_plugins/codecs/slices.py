@@ -6,7 +6,6 @@ Shapes: N networks, P weights, M parts, b columns.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 
 import torch
 from torch import Tensor
@@ -28,12 +27,8 @@ def whole(size: int) -> Slices:
 
 def of_parts(symmetry: Symmetry) -> Slices:
     """The parts of the weights, in their order; rows of a tensor lie together."""
-    layout, starts = symmetry.layout, []
-    for bound in symmetry.parts:
-        if not bound.part.buffer:
-            slot = layout.by_name[bound.part.tensor]
-            starts.append(slot.offset + bound.rows[0] * prod(slot.shape[1:]))
-    return torch.tensor([*sorted(starts), layout.size])
+    starts = [part.place.start for part in symmetry.parts if not part.part.buffer]
+    return torch.tensor([*sorted(starts), symmetry.layout.size])
 
 
 def spread(values: Tensor, slices: Slices, start: int, stop: int) -> Tensor:
