@@ -20,7 +20,7 @@ WIDTHS = {"float64": 8}
 """Bytes of a number; 4 of others."""
 
 
-def place(name: str, weights: StoredWeights, folder: Path) -> dict[str, Any]:
+def place_shards(name: str, weights: StoredWeights, folder: Path) -> dict[str, Any]:
     """Link the files of weights into a folder; what a manifest says of them."""
     names = file_names(name, len(weights.files))
     for source, file in zip(weights.files, names, strict=True):

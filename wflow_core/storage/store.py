@@ -35,14 +35,7 @@ from wflow_core.storage.files import (
     unreadable,
     write_synced,
 )
-from wflow_core.storage.shards import (
-    TENSORS,
-    described,
-    files_of,
-    place as place_shards,
-    sharded,
-    unread,
-)
+from wflow_core.storage.shards import TENSORS, described, files_of, place_shards, sharded, unread
 from wflow_core.weights.stored import StoredWeights
 
 FORMAT = 1
