@@ -1,0 +1,112 @@
+"""A whole run over networks as large as BERT-base under ``--memory``: peak memory and seconds.
+
+    python benchmarks/memory.py --scratch FOLDER --out benchmarks/results/memory.json
+
+Writes checkpoints of BERT-base: one fresh draw, in as many random orders of its units, with noise.
+``wflow run`` reads, canonicalizes and encodes them, trains a flow on the coordinates and samples
+from it. Its memory is that of the program, one module (0.4 GB), and what the budget is for. Wants
+6 GB of disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import torch
+from runs import machine
+from safetensors.torch import save_file
+
+from wflow_core.interfaces.task import Signature
+from wflow_core.symmetry import Element
+from wflow_plugins.architectures.bert import Bert
+from wflow_plugins.tasks.sentiment import Sentiment
+
+BASE = {
+    "vocabulary": 30522, "width": 768, "layers": 12, "heads": 12, "intermediate": 3072,
+    "positions": 512,
+}  # fmt: skip
+NOISE = 0.1
+"""Of the standard deviation of all weights."""
+
+
+def spec(networks: Path, canonicalizer: str, rounds: int) -> dict:
+    """JSON is YAML."""
+    return {
+        "name": "memory",
+        "task": {"type": "sentiment"},
+        "architecture": {"type": "bert"} | BASE,
+        "zoo": {"type": "checkpoints", "folder": str(networks)},
+        "canonicalizers": [{"type": canonicalizer, "rounds": rounds}],
+        "codec": {"type": "pca", "components": 2},
+        "prior": "gaussian",
+        "coupling": "independent",
+        "velocity": {"type": "mlp", "width": 32},
+        "train": {"iterations": 100, "held_out": 0},
+        "solver": {"type": "euler", "steps": 8},
+        "sample": {"networks": 4},
+        "nulls": [],
+        "metrics": [],
+        "hooks": [],
+    }
+
+
+def write_networks(folder: Path, n: int) -> None:
+    folder.mkdir(parents=True)
+    signature: Signature = Sentiment().signature
+    architecture, generator = Bert(signature, **BASE), torch.Generator().manual_seed(0)
+    symmetry, fresh = architecture.bound_symmetry, architecture.initialize(1, generator)
+    for number in range(n):
+        noise = torch.randn(fresh.shape, generator=generator) * NOISE * fresh.std()
+        order = Element(symmetry.random(1, generator).perm)
+        tensors = symmetry.layout.unflatten(symmetry.act(fresh + noise, order))
+        save_file(
+            {k: t[0].contiguous() for k, t in tensors.items()}, folder / f"{number}.safetensors"
+        )
+
+
+def measure(o: argparse.Namespace) -> dict:
+    """Seconds of each stage, and the most memory that the process had."""
+    file, out = o.scratch / "memory.yaml", o.scratch / "run"
+    file.write_text(json.dumps(spec(o.scratch / "networks", o.canonicalizer, o.rounds)))
+    wflow = Path(sys.executable).with_name("wflow")
+    start = time.perf_counter()
+    command = [wflow, "run", file, "--memory", o.memory, "--out", out]
+    subprocess.run(list(map(str, command)), check=True)
+    seconds = time.perf_counter() - start
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e9
+    stages = json.loads((out / "metrics.json").read_text())["seconds"]
+    rows = [{"stage": stage, "seconds": round(of, 1)} for stage, of in stages.items()]
+    return {"seconds": round(seconds, 1), "notes": [f"peak memory {peak:.2f} GB"], "rows": rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scratch", type=Path, required=True, help="new folder for the files")
+    parser.add_argument("--networks", type=int, default=3)
+    parser.add_argument("--memory", default="4GB")
+    parser.add_argument("--canonicalizer", default="transfusion")
+    parser.add_argument("--rounds", type=int, default=1, help="of its reference")
+    parser.add_argument("--out", type=Path)
+    o = parser.parse_args()
+    # In a process of its own that is not waited for until the run has ended: its memory is another.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
+        other.submit(write_networks, o.scratch / "networks", o.networks).result()
+        found = measure(o)
+    options = {"networks": o.networks, "memory": o.memory, "canonicalizer": o.canonicalizer}
+    results = {"machine": machine(), "options": options | {"rounds": o.rounds}, **found}
+    text = json.dumps(results, indent=2) + "\n"
+    if o.out:
+        o.out.write_text(text)
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
