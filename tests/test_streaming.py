@@ -179,7 +179,7 @@ def test_a_loaded_flow_reads_what_it_is_asked_for(streamed: Path) -> None:
         ({"codec": "null"}, LITTLE, r"12 networks of 167 weights do not fit .* `codec: pca`"),
         ({"codec": "standardize"}, LITTLE, r"Standardize\(.*\) needs them all; add `codec: pca`"),
         ({"metrics": "[fine_tuning]"}, LITTLE, r"FineTuning\(.*\): 12 networks, .* at once"),
-        ({}, "8kB", r"--memory 8kB is too little for networks of 668B each .* at least 8.02kB"),
+        ({}, "6kB", r"--memory 6kB is too little for networks of 668B each .* at least 6.01kB"),
         ({"canonicalizers": "[]"}, "5kB", r"takes as much as 8; give it at least 5.34kB"),
         ({}, "much", r"wants a size such as 4GB, 500MB or 2GiB; got 'much'"),
     ],
