@@ -12,10 +12,8 @@ it is compared with. Wants 35 GB of disk for the whole; ``--size`` makes it smal
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
-import platform
 import resource
 import shutil
 import time
@@ -24,6 +22,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
+from runs import machine, tell
 from torch import nn
 
 from wflow_core.flows.flow import Flow
@@ -173,9 +172,8 @@ def main() -> None:
         seconds = time.perf_counter()
         other.submit(write_zoo, *zoo).result()
         seconds = time.perf_counter() - seconds
-    machine = {"cpus": os.cpu_count(), "threads": torch.get_num_threads()}
     results = {
-        "machine": machine | {"processor": platform.machine(), "torch": torch.__version__},
+        "machine": machine(),
         "options": {
             "networks": o.networks,
             "weights each": o.size,
@@ -190,10 +188,7 @@ def main() -> None:
     if not o.keep:
         for name in ("zoo", "decoded", "sampled"):
             shutil.rmtree(o.scratch / name)
-    text = json.dumps(results, indent=2) + "\n"
-    if o.out:
-        o.out.write_text(text)
-    print(text, end="")
+    tell(results, o.out)
 
 
 if __name__ == "__main__":

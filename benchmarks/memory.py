@@ -21,7 +21,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
-from runs import machine
+from runs import machine, tell
 from safetensors.torch import save_file
 
 from wflow_core.interfaces.task import Signature
@@ -102,10 +102,7 @@ def main() -> None:
         found = measure(o)
     options = {"networks": o.networks, "memory": o.memory, "canonicalizer": o.canonicalizer}
     results = {"machine": machine(), "options": options | {"rounds": o.rounds}, **found}
-    text = json.dumps(results, indent=2) + "\n"
-    if o.out:
-        o.out.write_text(text)
-    print(text, end="")
+    tell(results, o.out)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from dataclasses import replace
@@ -24,6 +25,14 @@ def machine() -> dict[str, Any]:
         "processor": platform.machine(),
         "torch": torch.__version__,
     }
+
+
+def tell(results: dict[str, Any], out: Path | None) -> None:
+    """Print what was measured as JSON, and write it to a file where one is given."""
+    text = json.dumps(results, indent=2) + "\n"
+    if out:
+        out.write_text(text)
+    print(text, end="")
 
 
 def summary(metrics: dict[str, Any]) -> dict[str, Any]:

@@ -60,6 +60,16 @@ def test_three_groups_on_a_part_are_refused() -> None:
         _ = Symmetry(groups, (Part("weight", ("a", "b", "c")),), layout).graph
 
 
+def test_nested_groups_that_share_an_axis_are_refused() -> None:
+    module = nn.Linear(3, 8, bias=False)
+    groups = {"h": Group(2), "a": Group(1, per="h"), "b": Group(3, per="h")}
+    axis = (("a", 0, 1), ("b", 0, 3))
+    part = Part("weight", ("h", axis, None), view=(2, 4, 3))
+    layout = WeightLayout.of_parameters(module)
+    with pytest.raises(SymmetryError, match="nested in another share an axis"):
+        _ = Symmetry(groups, (part,), layout).graph
+
+
 @blocks
 def test_torch_geometric_holds_every_weight_once(block: Block) -> None:
     graph, w = block.symmetry.graph, block.weights(1)[0]

@@ -24,7 +24,7 @@ TOLERANCE = 1e-9
 
 
 class Mover(Protocol):
-    """What moves networks by elements, and says what stays: a mover."""
+    """What moves networks by elements, and says what stays: a canonicalizer."""
 
     architecture: Architecture
     preserves: Literal["function", "decision"]
