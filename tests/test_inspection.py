@@ -103,6 +103,9 @@ def test_modules_in_packages_are_found_and_not_imported(site: Path) -> None:
          "its Config is <class 'dict'>, not a subclass"),
         (CODEC + "class X(Codec):\n    needs = 'magic'\nX.__abstractmethods__ = frozenset()\n",
          "needs magic; what can be needed: data, symmetry, "),
+        (CODEC + "class X(Codec):\n    def __init__(self, a, b, c): ...\nX.__abstractmethods__ = "
+         "frozenset()\n",
+         "has an __init__(a, b, c) that cannot be called as (self, architecture, **options): "),
     ],
 )  # fmt: skip
 def test_what_only_importing_shows(site: Path, text: str, said: str) -> None:
@@ -123,6 +126,14 @@ def test_one_name_from_two_distributions_is_named(site: Path) -> None:
     rows = json.loads(wflow("plugins", "solver", "--json").stdout)
     said = [row["problem"] for row in rows if row["name"] == "twice"]
     assert said == ["is offered by one 1.0 and by two 1.0; uninstall one of them"] * 2
+
+
+def test_a_command_that_the_program_has_itself_is_named(site: Path) -> None:
+    site.joinpath("two.py").write_text("import click\n\n@click.command()\ndef run(): ...\n")
+    distribution(site, "of-two", commands={"run": "two:run", "dance": "two:run"})
+    rows = json.loads(wflow("plugins", "command", "--json").stdout)
+    said = {r["name"]: r["problem"] for r in rows if r["distribution"] == "of-two"}
+    assert said == {"run": "has the name of wflow's own command; rename it", "dance": None}
 
 
 def test_what_is_installed_is_whole(site: Path) -> None:

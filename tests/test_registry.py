@@ -116,6 +116,9 @@ def wanted() -> dict[str, object]:
     return names | {"coupling": "independent", "velocity": "mlp"}
 
 
+CODEC = "from wflow_core.interfaces import codec\nclass Codec(codec.Codec):\n    x = 1\n"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -126,6 +129,11 @@ def wanted() -> dict[str, object]:
         (
             "Codec = dict\n",
             " is <class 'dict'>, not a subclass of wflow_core.interfaces.codec.Codec",
+        ),
+        (CODEC, "does not implement decode, dim, encode, fit, "),
+        (
+            CODEC + "    def __init__(self, **kw): ...\nCodec.__abstractmethods__ = frozenset()\n",
+            "has an __init__(**kw) that cannot be called as (self, architecture, **options): ",
         ),
     ],
 )
@@ -295,6 +303,7 @@ def test_the_schema_keeps_options_of_one_name_apart(site: Path) -> None:
         "from wflow_core.interfaces.component import Options\n"
         "class Optimizer(Options):\n    turns: int\n"
         "class Mine(Codec):\n    class Config(Options):\n        optimizer: Optimizer\n"
+        "Mine.__abstractmethods__ = frozenset()\n"
     )
     distribution(site, "mine", codecs={"mine": f"{module(site, 'has_an_optimizer', text)}:Mine"})
     validator = Draft202012Validator(spec_schema())

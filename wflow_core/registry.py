@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions
+from inspect import Parameter, isabstract, signature
 from typing import Any
 
 from wflow_core.errors import PluginError
@@ -127,7 +128,28 @@ def load_plugin(plugin: Plugin) -> type[Any]:
     interface = getattr(import_module(module), cls)
     if not (isinstance(loaded, type) and issubclass(loaded, interface)):
         raise PluginError(f"{plugin.label} is {loaded!r}, not a subclass of {module}.{cls}")
+    if isabstract(loaded):
+        lacks = ", ".join(sorted(loaded.__abstractmethods__))
+        raise PluginError(f"{plugin.label} does not implement {lacks}")
+    if unlike := _built_otherwise(loaded, interface):
+        raise PluginError(f"{plugin.label} {unlike}")
     return loaded
+
+
+def _built_otherwise(cls: type[Any], interface: type[Any]) -> str | None:
+    """Why a class cannot be built as its interface is; None where it can."""
+    context = [
+        name
+        for name, of in signature(interface).parameters.items()
+        if of.kind is Parameter.POSITIONAL_OR_KEYWORD
+    ]
+    options = getattr(cls.Config, "model_fields", {})
+    try:
+        signature(cls).bind(*context, **dict.fromkeys(options))
+    except TypeError as error:
+        wanted = ", ".join(["self", *context, "**options"])
+        return f"has an __init__{signature(cls)} that cannot be called as ({wanted}): {error}"
+    return None
 
 
 def load_command(plugin: Plugin) -> Any:

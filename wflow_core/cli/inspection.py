@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.machinery import ModuleSpec
-from inspect import isabstract
 from typing import Any
+
+import click
 
 from wflow_core.errors import PluginError
 from wflow_core.registry import Plugin, clash, load_command, load_plugin
@@ -29,9 +30,22 @@ def problems(plugins: Iterable[Plugin], check: bool = False) -> Problems:
     plugins = list(plugins)
     for plugin in plugins:
         same = [p for p in plugins if (p.kind, p.name) == (plugin.kind, plugin.name)]
-        found[plugin] = clash(same) if len(same) > 1 else None
+        found[plugin] = clash(same) if len(same) > 1 else _hidden(plugin)
         found[plugin] = found[plugin] or (imported(plugin) if check else read(plugin))
     return found
+
+
+def _hidden(plugin: Plugin) -> str | None:
+    """A command that the running program has itself."""
+    context = click.get_current_context(silent=True)
+    program = context.find_root().command if context else None
+    if plugin.kind != "command" or not isinstance(program, click.Group):
+        return None
+    return (
+        "has the name of wflow's own command; rename it"
+        if plugin.name in program.commands
+        else None
+    )
 
 
 def imported(plugin: Plugin) -> str | None:
@@ -51,8 +65,6 @@ def _against_interface(cls: type[Any], kind: str) -> str | None:
     from wflow_core.space import REASONS
     from wflow_core.specs.components import ON_TASK
 
-    if isabstract(cls):
-        return f"does not implement {', '.join(sorted(cls.__abstractmethods__))}"
     if not (isinstance(cls.Config, type) and issubclass(cls.Config, Options)):
         return f"its Config is {cls.Config!r}, not a subclass of {Options.__module__}.Options"
     if taken := {"type", *ON_TASK.get(kind, ())} & cls.Config.model_fields.keys():

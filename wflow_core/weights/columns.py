@@ -18,7 +18,8 @@ from wflow_core.errors import DataError
 Block = tuple[int, Tensor]
 """The first column, and the columns ``[N, b]``."""
 
-BLOCK_BYTES = 2**25
+BLOCK_BYTES = 2**24
+"""Of a block. From 2^25 on, glibc's malloc asks the system for fresh pages every time."""
 
 
 class Columns(ABC):

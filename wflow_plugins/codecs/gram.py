@@ -44,17 +44,25 @@ def positive(scale: Tensor) -> Tensor:
 def grams(columns: Columns, slices: Slices, each: bool = False) -> Tensor:
     """``[M, N, N]``: inner products of the centred networks, part by part, in one pass.
 
+    The pass takes off the first network alone, and the sums are centred at the end: a column's
+    mean over the networks would cost as much again as all products.
+
     Args:
         each: every weight divided by its own standard deviation before.
     """
     shape = (len(slices) - 1, columns.rows, columns.rows)
     found = torch.zeros(shape, dtype=torch.float64, device=columns.device)
     for part, _, block in pieces(columns, slices):
-        x, _ = centred(block)
-        if each:
-            x /= spreads(x)
+        block -= block[0].clone()
+        x = block / spreads(centred(block)[0]) if each else block
         found[part].addmm_(x, x.T)
-    return found
+    return _doubly_centred(found)
+
+
+def _doubly_centred(products: Tensor) -> Tensor:
+    """``[M, N, N]`` inner products of rows -> those of the rows without their mean."""
+    products = products - products.mean(1, keepdim=True)
+    return products - products.mean(2, keepdim=True)
 
 
 def part_scales(grams: Tensor, slices: Slices) -> Tensor:
