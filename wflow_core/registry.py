@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions
-from inspect import Parameter, isabstract, signature
+from inspect import Parameter, signature
 from typing import Any
 
 from wflow_core.errors import PluginError
@@ -128,9 +128,8 @@ def load_plugin(plugin: Plugin) -> type[Any]:
     interface = getattr(import_module(module), cls)
     if not (isinstance(loaded, type) and issubclass(loaded, interface)):
         raise PluginError(f"{plugin.label} is {loaded!r}, not a subclass of {module}.{cls}")
-    if isabstract(loaded):
-        lacks = ", ".join(sorted(loaded.__abstractmethods__))
-        raise PluginError(f"{plugin.label} does not implement {lacks}")
+    if lacks := sorted(getattr(loaded, "__abstractmethods__", ())):
+        raise PluginError(f"{plugin.label} does not implement {', '.join(lacks)}")
     if unlike := _built_otherwise(loaded, interface):
         raise PluginError(f"{plugin.label} {unlike}")
     return loaded
