@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from checkpoint_support import MLP, State, collect, networks, source
-from plugin_support import refused, tensors, tiny, wflow, write_spec
+from plugin_support import content, refused, tensors, tiny, wflow, write_spec
 from pydantic import ValidationError
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -222,7 +222,13 @@ def test_a_run_from_checkpoints(trained: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "retrained" not in metrics["nulls"]
     # What is finished is found; another file is another zoo.
     Path("nets/network-23.safetensors").rename("network-23.safetensors")
-    assert wflow("run", "spec.yaml", "--out", "run").exit_code == 0
+    finished = content(Path("run"))
+    assert refused(wflow("run", "spec.yaml", "--out", "run")) == (
+        "wflow: run: holds a run of other data: the files of the zoo changed since; give another "
+        "--out, or --overwrite to replace what differs"
+    )
+    assert content(Path("run")) == finished
+    assert wflow("run", "spec.yaml", "--out", "run", "--overwrite").exit_code == 0
     assert len(tensors(trained / "run", "zoo")["weights"]) == 23
     before = Path("run/zoo/manifest.json").stat().st_mtime_ns
     assert wflow("run", "spec.yaml", "--out", "run").exit_code == 0

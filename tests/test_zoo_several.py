@@ -18,7 +18,7 @@ from wflow_core.conditions import Record
 from wflow_core.errors import DataError, SpecError
 from wflow_core.interfaces.task import Split
 from wflow_core.runs.export import write_networks
-from wflow_core.runs.record import Record as RunRecord
+from wflow_core.runs.record import Record as RunRecord, sources
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.storage.store import Store
 from wflow_core.testing.world import SmallTask, seeded, small_network, small_task
@@ -143,7 +143,7 @@ def _dumped(a: Assembly) -> str:
 
 def test_other_data_of_a_source_is_another_zoo(tmp_path: Path) -> None:
     def key(a: Assembly, stage: str) -> str:
-        return RunRecord(a, Store(tmp_path), torch.device("cpu")).key(stage, [])
+        return RunRecord(a, Store(tmp_path), torch.device("cpu"), sources(a)).key(stage, [])
 
     first, second = assembled(), assembled()
     second.tasks["zoo.zoos.b.task"].__dict__["fingerprint"] = "other"

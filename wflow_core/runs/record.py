@@ -35,8 +35,11 @@ READS_ZOO = ("collect", "reference")
 class Record:
     """``record.json``, written anew after every stage."""
 
-    def __init__(self, assembly: Assembly, store: Store, device: torch.device):
+    def __init__(
+        self, assembly: Assembly, store: Store, device: torch.device, sources: dict[str, Any]
+    ):
         self.assembly, self.store, self.device = assembly, store, device
+        self.sources = sources
         before = store.read_json(RECORD) or {}
         self.stages: dict[str, Any] = before.get("stages", {})
 
@@ -50,18 +53,16 @@ class Record:
             "options": {name: a.resolved[name] for name in names if name in a.resolved},
             "plugins": {p: o for p, o in a.origins.items() if p.split(".")[0] in names},
             "inputs": [artefact.sha256 for artefact in inputs],
-            "data": a.task.fingerprint if stage in READS_DATA else None,
-            "zoo": a.zoo.fingerprint if stage in READS_ZOO else None,
+            "data": self.sources["data"] if stage in READS_DATA else None,
+            "zoo": self.sources["zoo"] if stage in READS_ZOO else None,
         }
         tasks = {
-            p: d for p, d in self._tasks().items() if p.split(".")[0] in (DEPENDS | BESIDE)[stage]
+            place: data
+            for place, data in self.sources["tasks"].items()
+            if place.split(".")[0] in (DEPENDS | BESIDE)[stage]
         }
         parts |= {"tasks": tasks} if tasks else {}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    def _tasks(self) -> dict[str, str]:
-        """Hashes of the data of tasks that single components have, by their place."""
-        return {place: task.fingerprint for place, task in self.assembly.tasks.items()}
 
     def finish(self, stage: str, key: str, sha256: str | None, seconds: float) -> None:
         """Note a finished stage."""
@@ -82,10 +83,19 @@ class Record:
             "machine": machine(self.device),
             "memory": memory.budget if memory else None,
             "plugins": a.origins,
-            "data": a.task.fingerprint,
-            "tasks": self._tasks(),
+            **self.sources,
             "stages": self.stages,
         }
+
+
+def sources(assembly: Assembly) -> dict[str, Any]:
+    """Hashes of what a run reads: its task's data, those of single components' tasks by their
+    place, and the zoo's files."""
+    return {
+        "data": assembly.task.fingerprint,
+        "tasks": {place: task.fingerprint for place, task in assembly.tasks.items()},
+        "zoo": assembly.zoo.fingerprint,
+    }
 
 
 def _depends(stage: str) -> list[str]:

@@ -20,7 +20,7 @@ from wflow_core.errors import HookError
 from wflow_core.memory import Memory
 from wflow_core.runs import stages
 from wflow_core.runs.artefacts import Content, load_codec
-from wflow_core.runs.record import Record
+from wflow_core.runs.record import Record, sources
 from wflow_core.runs.run_folder import METRICS, claim, refuse_foreign
 from wflow_core.runs.siblings import Siblings
 from wflow_core.runs.streaming import refuse_large, refuse_memory
@@ -39,7 +39,8 @@ def run(
     """Run a spec in a folder, or finish or find what was run there before.
 
     Args:
-        overwrite: let a folder that holds a run of another spec be replaced, stage by stage.
+        overwrite: let a folder that holds a run of another spec, or from other data, be replaced,
+            stage by stage.
         siblings: runs whose finished artefacts are taken over where they are the same.
         memory: what networks may take; larger weight sets stay in files. It decides no result.
 
@@ -47,15 +48,16 @@ def run(
         The content of ``metrics.json``.
 
     Raises:
-        StoreError: the folder is in use, of another spec, or damaged.
+        StoreError: the folder is in use, of another spec or other data, or damaged.
         WflowError: there is no such device here, or memory is too little for a single network.
     """
     where = choose(device)
     refuse_memory(memory, assembly, where)
     refuse_foreign(Path(folder))
     with Store(Path(folder), memory).locked() as store:
-        claim(store, assembly.resolved, overwrite)
-        road = Road(assembly, store, where, siblings)
+        read = sources(assembly)
+        claim(store, assembly.resolved, read, overwrite)
+        road = Road(assembly, store, Record(assembly, store, where, read), siblings)
         with road.watched():
             return road.travel()
 
@@ -67,12 +69,12 @@ class Road:
         self,
         assembly: Assembly,
         store: Store,
-        device: torch.device,
+        record: Record,
         siblings: Siblings | None = None,
     ):
-        self.assembly, self.store, self.device = assembly, store, device
+        self.assembly, self.store, self.record = assembly, store, record
+        self.device = record.device
         self.siblings = siblings or Siblings()
-        self.record = Record(assembly, store, device)
         self.hooks = assembly.hooks
 
     @contextmanager

@@ -18,6 +18,9 @@ SPEC, RECORD, METRICS = "spec.yaml", "record.json", "metrics.json"
 HEADER = "# Written by wflow: the spec of the run in this folder, with every option.\n"
 # The lock, and what a run leaves that is killed before its spec is there.
 OWN = re.compile(r"\.lock|\..*\.(new|old)")
+# What a run reads, by its name in the record.
+READ = {"data": "the data of the task", "tasks": "the data of single components' tasks",
+        "zoo": "the files of the zoo"}  # fmt: skip
 # What may change between two runs of one folder: it decides no result.
 FREE = ("hooks",)
 
@@ -39,21 +42,25 @@ def refuse_foreign(folder: Path) -> None:
         )
 
 
-def claim(store: Store, resolved: dict[str, Any], overwrite: bool) -> None:
-    """Write the resolved spec, if the folder is new or holds the same one.
+def claim(store: Store, resolved: dict[str, Any], sources: dict[str, Any], overwrite: bool) -> None:
+    """Write the resolved spec, if the folder is new or holds a run of the same from the same data.
 
     Raises:
-        StoreError: the folder holds another spec.
+        StoreError: the folder holds another spec, or what it read has changed since.
     """
     path = store.folder / SPEC
     changes = list(differences(read_file(path).data, resolved, ())) if path.exists() else []
-    if changes and not overwrite:
+    known = store.read_json(RECORD) or {}
+    changed = [READ[name] for name, of in sources.items() if known.get(name, of) != of]
+    if (changes or changed) and not overwrite:
+        other = f"another spec ({'; '.join(changes[:3])})" if changes else "other data"
+        since = "" if changes else f": {' and '.join(changed)} changed since"
         raise StoreError(
-            f"{store.folder}: holds a run of another spec ({'; '.join(changes[:3])}); give "
-            "another --out, or --overwrite to replace what differs"
+            f"{store.folder}: holds a run of {other}{since}; give another --out, or --overwrite to "
+            "replace what differs"
         )
-    if changes:
-        # They tell of the other spec: what is finished, and what it came to.
+    if changes or changed:
+        # They tell of the other run: what is finished, and what it came to.
         store.remove(RECORD)
         store.remove(METRICS)
     store.write(SPEC, HEADER + dump(resolved))
