@@ -24,3 +24,12 @@ def test_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     assert devices.here() == ["cpu", "mps"]
+
+
+def test_a_constant_goes_to_a_device_once() -> None:
+    constant = torch.arange(3)
+    held = devices.PerDevice(constant)
+    meta = torch.device("meta")
+    assert held.on(constant.device) is constant
+    assert held.on(meta).device == meta
+    assert held.on(meta) is held.on(meta)

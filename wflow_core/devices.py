@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from wflow_core.errors import WflowError
 
 FOREIGN = ("Expected one of", "Could not run", "META device")
 """How torch begins to speak of every kind that it knows, or of its own workings."""
+
+
+class PerDevice:
+    """A constant tensor, copied to a device once: the host waits for every copy."""
+
+    def __init__(self, tensor: Tensor):
+        self.copies = {tensor.device: tensor}
+
+    def on(self, device: torch.device) -> Tensor:
+        if device not in self.copies:
+            self.copies[device] = next(iter(self.copies.values())).to(device)
+        return self.copies[device]
 
 
 def choose(name: str | torch.device = "auto", threads: int | None = None) -> torch.device:

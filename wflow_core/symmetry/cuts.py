@@ -12,6 +12,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from wflow_core.devices import PerDevice
 from wflow_core.errors import SymmetryError
 from wflow_core.symmetry.parts import BoundPart
 
@@ -56,7 +57,7 @@ class Cut:
 
     def shapes(self) -> list[tuple[int, ...]]:
         """Of each block, without batch: nodes of each group, then features."""
-        sizes = [axis.sizes() for axis in self.axes]
+        sizes = [axis.sizes for axis in self.axes]
         return [(*of, self.laid[-1]) for of in product(*sizes)]
 
     def split(self, flat: Tensor) -> list[Tensor]:
@@ -87,23 +88,23 @@ class _Axis:
         nodes = prod(part.shape[d] for d in dims)
         whole = torch.arange(nodes)
         # A nested group has its parent's axis to itself.
-        self.positions = [part.positions(dims[0], g) if len(dims) == 1 else whole for g in groups]
-        joined = torch.cat(self.positions)
+        places = [part.positions(dims[0], g) if len(dims) == 1 else whole for g in groups]
+        self.sizes, joined = [len(at) for at in places], torch.cat(places)
         self.in_order = torch.equal(joined, whole)
         self.cuts = len(groups) > 1 or not self.in_order
-        self.inverse = joined.argsort()
-
-    def sizes(self) -> list[int]:
-        return [len(at) for at in self.positions]
+        self.positions = [PerDevice(at) for at in places]
+        self.inverse = PerDevice(joined.argsort())
 
     def split(self, piece: Tensor, dim: int) -> Sequence[Tensor]:
         if self.in_order:
-            return piece.split(self.sizes(), dim)
-        return [piece.index_select(dim, at.to(piece.device)) for at in self.positions]
+            return piece.split(self.sizes, dim)
+        return [piece.index_select(dim, at.on(piece.device)) for at in self.positions]
 
     def merge(self, pieces: Sequence[Tensor], dim: int) -> Tensor:
         joined = torch.cat(list(pieces), dim)
-        return joined if self.in_order else joined.index_select(dim, self.inverse.to(joined.device))
+        if self.in_order:
+            return joined
+        return joined.index_select(dim, self.inverse.on(joined.device))
 
 
 def _node_axes(part: BoundPart) -> list[tuple[tuple[int, ...], list[str]]]:

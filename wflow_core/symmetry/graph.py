@@ -16,6 +16,7 @@ from math import prod
 import torch
 from torch import Tensor
 
+from wflow_core.devices import PerDevice
 from wflow_core.symmetry.action import Action
 from wflow_core.symmetry.cuts import Cut
 from wflow_core.symmetry.groups import Element
@@ -86,6 +87,11 @@ class WeightGraph:
         """``[P]`` the number of the block of each weight, for statistics kept one a block."""
         blocks = enumerate(self.blocks.values())
         return self.merge({b.name: torch.tensor(i).expand(1, *b.shape) for i, b in blocks})[0]
+
+    @cached_property
+    def block_index(self) -> PerDevice:
+        """``block_of`` on any device, for what asks for it at every step."""
+        return PerDevice(self.block_of)
 
     def act(self, pieces: Mapping[str, Tensor], element: Element) -> dict[str, Tensor]:
         """The group's action on the nodes: edges and features follow their nodes."""

@@ -14,6 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from wflow_core.devices import PerDevice
 from wflow_core.interfaces.manifold import Manifold
 from wflow_plugins.manifolds import spherical
 
@@ -90,11 +91,11 @@ class ProductOfSpheres(Manifold):
         *factors, rest = zip(*(self._split(p) for p in points), strict=True)
         done = [on_sphere(*of, own.radius) for own, of in zip(self._spheres, factors, strict=True)]
         laid = torch.cat([*(f.flatten(-2) for f in done), on_flat(*rest)], -1)
-        return laid.index_select(-1, self._inverse.to(laid.device, non_blocking=True))
+        return laid.index_select(-1, self._order[1].on(laid.device))
 
     def _split(self, x: Tensor) -> list[Tensor]:
         """``[B, D] ->`` a piece ``[B, K, d]`` a kind of sphere, and the flat rest."""
-        laid = x.index_select(-1, self._order.to(x.device, non_blocking=True))
+        laid = x.index_select(-1, self._order[0].on(x.device))
         sizes = [own.places.numel() for own in self._spheres]
         *factors, rest = laid.split([*sizes, x.shape[-1] - sum(sizes)], -1)
         return [
@@ -106,15 +107,13 @@ class ProductOfSpheres(Manifold):
         return self.spheres()
 
     @cached_property
-    def _order(self) -> Tensor:
+    def _order(self) -> tuple[PerDevice, PerDevice]:
+        """The coordinates of all spheres before the rest; and the way back."""
         taken = torch.cat([own.places.flatten() for own in self._spheres])
         free = torch.ones(self.dim, dtype=torch.bool)
         free[taken] = False
-        return torch.cat([taken, free.nonzero().squeeze(1)])
-
-    @cached_property
-    def _inverse(self) -> Tensor:
-        return self._order.argsort()
+        order = torch.cat([taken, free.nonzero().squeeze(1)])
+        return PerDevice(order), PerDevice(order.argsort())
 
 
 def _exponential(x: Tensor, u: Tensor, radius: float) -> Tensor:

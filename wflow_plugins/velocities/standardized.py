@@ -58,7 +58,7 @@ class Standardized(nn.Module):
         square = values.square().mean(0)
         if self.symmetry is None:
             return square.mean().sqrt().clamp_min(1e-8).unsqueeze(0)
-        index = self.symmetry.graph.block_of.to(values.device)
+        index = self.symmetry.graph.block_index.on(values.device)
         total = square.new_zeros(len(self.input_scale)).index_add(0, index, square)
         return (total / index.bincount()).sqrt().clamp_min(1e-8)
 
@@ -67,7 +67,7 @@ class Standardized(nn.Module):
         symmetry = symmetry or self.symmetry
         if symmetry is None:
             return values.expand(*values.shape[:-1], dim)
-        return values.index_select(-1, symmetry.graph.block_of.to(values.device))
+        return values.index_select(-1, symmetry.graph.block_index.on(values.device))
 
 
 class TimeEmbedding(nn.Module):
