@@ -113,3 +113,30 @@ def test_refining_never_goes_further_away() -> None:
         far.append((block.symmetry.act(w, found) - reference).norm(dim=1))
     assert all((b <= a + 1e-9).all() for a, b in pairwise(far))
     assert (far[-1] < far[0]).all()
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.name)
+def test_pairs_are_matched_as_each_alone(block: Block) -> None:
+    """Also where most of them have come to rest, and the others go on without them."""
+    w, reference = block.weights(9, 3), block.weights(9, 4)
+    w[2] = reference[2]
+    whole = align(block.symmetry, w, reference)
+    assert torch.equal(align(block.symmetry, w, reference, chunk=1), whole)
+
+
+def test_where_nothing_is_free_nothing_moves() -> None:
+    layout = WeightLayout.of_parameters(nn.Linear(2, 3))
+    groups = {"i": Group(2, "anchored"), "o": Group(3, "anchored")}
+    symmetry = Symmetry(groups, (Part("weight", ("o", "i")), Part("bias", ("o",))), layout)
+    w = torch.randn(4, layout.size, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(align(symmetry, w, w.flip(0)), w)
+
+
+def test_refining_starts_from_some_groups_too() -> None:
+    block = BLOCKS[0]
+    w, reference = block.weights(4, 5), block.weights(1, 6)
+    first = next(iter(block.symmetry.free))
+    some = Element({first: match(block.symmetry, w, reference).perm[first]})
+    refined = block.symmetry.act(w, refine(block.symmetry, w, reference, some))
+    start = block.symmetry.act(w, some)
+    assert ((refined - reference).norm(dim=1) <= (start - reference).norm(dim=1) + 1e-9).all()

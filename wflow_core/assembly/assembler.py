@@ -27,6 +27,7 @@ from wflow_core.interfaces.prior import Prior
 from wflow_core.interfaces.task import Task
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.interfaces.zoo import ZooSource
+from wflow_core.networks.outputs import Outputs
 from wflow_core.networks.recalibration import Recalibration
 from wflow_core.seeds import stage_seed
 from wflow_core.space import Space, as_it_is, offered
@@ -109,7 +110,7 @@ class Assembler(Builder):
             "velocity": self._velocity(space),
             "solver": self.make("solver"),
             "guidance": self.make("guidance", *guided) if spec.guidance else None,
-            "metrics": tuple(self._metric(p, recalibration) for p in self.paths("metrics")),
+            "metrics": self._metrics(recalibration),
             "recalibration": recalibration,
         }
 
@@ -157,13 +158,20 @@ class Assembler(Builder):
         )
         return made
 
-    def _metric(self, path: Path, recalibration: Recalibration) -> Metric:
-        """What is measured on another task stands under its name."""
-        metric: Metric = self.build(path, self.task_of(path), recalibration.architecture)
-        metric.recalibrate = recalibration
-        if of := self.found.get((*path, "task")):
-            metric.under = of.name
-        return metric
+    def _metrics(self, recalibration: Recalibration) -> tuple[Metric, ...]:
+        """What is measured on another task stands under its name; metrics of one task share
+        outputs."""
+        made: list[Metric] = []
+        for path in self.paths("metrics"):
+            task, architecture = self.task_of(path), recalibration.architecture
+            metric: Metric = self.build(path, task, architecture)
+            metric.recalibrate = recalibration
+            twin = next((of for of in made if of.task is task), None)
+            metric.outputs = twin.outputs if twin else Outputs(task, architecture)
+            if of := self.found.get((*path, "task")):
+                metric.under = of.name
+            made.append(metric)
+        return tuple(made)
 
     def _hooks(self) -> Hooks:
         names = [slot.type for slot in self.file.spec.hooks]

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
+from torch import Tensor
+
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component
 from wflow_core.interfaces.task import Task
 from wflow_core.log_probs import LogProb
+from wflow_core.networks.outputs import Outputs
 from wflow_core.networks.recalibration import Recalibration
 from wflow_core.weights import WeightSet
 
@@ -62,6 +65,12 @@ class Metric(Component):
         """For networks that a metric makes and nobody trained, such as midpoints: BatchNorm
         statistics measured on training rows. In a run they are those of the samples."""
         return Recalibration(self.task, self.architecture)
+
+    @cached_property
+    def outputs(self) -> Callable[[WeightSet], Tensor]:
+        """``[N, M, C]`` of networks on the test split. In a run, metrics of one task share them, so
+        that each population is evaluated once."""
+        return Outputs(self.task, self.architecture)
 
     @abstractmethod
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:

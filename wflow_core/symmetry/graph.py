@@ -95,13 +95,15 @@ class WeightGraph:
 
     def act(self, pieces: Mapping[str, Tensor], element: Element) -> dict[str, Tensor]:
         """The group's action on the nodes: edges and features follow their nodes."""
-        return {
-            name: self._move(self.blocks[name], piece, element) for name, piece in pieces.items()
-        }
+        return {name: self.move(name, piece, element) for name, piece in pieces.items()}
 
-    def _move(self, block: Block, piece: Tensor, element: Element) -> Tensor:
+    def move(self, name: str, piece: Tensor, element: Element, but: int | None = None) -> Tensor:
+        """A block ``[B, *shape]`` after the element acted on its axes, ``but`` one of 1, 2."""
+        block = self.blocks[name]
         power = self.symmetry.parts[block.part].part.power
         for dim, group in enumerate(block.groups, start=1):
+            if dim == but:
+                continue
             shape = [-1 if i == dim else 1 for i in range(1, piece.ndim)]
             source = self.sources(group, element)
             if source is not None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Element
-from wflow_core.symmetry.likeness import Family, families, improve
+from wflow_core.symmetry.likeness import Family, Pair, families, improve
 
 SWEEPS = 20
 
@@ -35,11 +35,11 @@ def match(
         normalize: weigh each block of weights by one over its mean square in the reference, so
             that no layer drowns the others.
     """
-    pair = _split(symmetry, weights, reference, normalize)
+    pair = Pair(symmetry, weights, reference, normalize)
     element = symmetry.identity(len(weights), weights.device)
     for family, settled in _outward(symmetry):
-        element = _step(symmetry, pair, element, family, settled)
-    return _descend(symmetry, pair, element, SWEEPS)
+        element = improve(pair, element, family, settled)
+    return _descend(pair, element, SWEEPS)
 
 
 def refine(
@@ -50,9 +50,11 @@ def refine(
     sweeps: int = SWEEPS,
     normalize: bool = False,
 ) -> Element:
-    """``element`` brought to a local optimum by sweeps over all groups, as ``match`` ends."""
-    pair = _split(symmetry, weights, reference, normalize)
-    return _descend(symmetry, pair, element, sweeps)
+    """``element``, of permutations, brought to a local optimum by sweeps over all groups, as
+    ``match`` ends."""
+    whole = {**symmetry.identity(len(weights), weights.device).perm, **element.perm}
+    pair = Pair(symmetry, weights, reference, normalize)
+    return _descend(pair, Element(whole, element.scale), sweeps)
 
 
 def align(
@@ -68,51 +70,35 @@ def align(
     return torch.cat([symmetry.act(w, match(symmetry, w, r, normalize)) for w, r in pieces])
 
 
-Pair = tuple[dict[str, Tensor], dict[str, Tensor]]
-
-
-def _split(symmetry: Symmetry, weights: Tensor, reference: Tensor, normalize: bool) -> Pair:
-    """Blocks of the networks and of their references."""
-    graph = symmetry.graph
-    own, wanted = graph.split(weights), graph.split(reference.expand(len(weights), -1))
-    if normalize:
-        weight = {name: block_weight(block) for name, block in wanted.items()}
-        # Likeness is linear in the reference: its weight does for both.
-        wanted = {name: block * weight[name] for name, block in wanted.items()}
-    return own, wanted
-
-
-def block_weight(reference: Tensor) -> Tensor:
-    """``[B, *shape] -> [B, 1, ...]``: one over the mean square of a block, 1 where it is zero."""
-    square = reference.square().flatten(1).mean(1)
-    weight = torch.where(square > 0, 1 / square.clamp_min(torch.finfo(square.dtype).tiny), 1)
-    return weight.reshape(-1, *[1] * (reference.ndim - 1))
-
-
-def _descend(symmetry: Symmetry, pair: Pair, element: Element, sweeps: int) -> Element:
-    everything = set(symmetry.groups)
-    for _ in range(sweeps):
+def _descend(pair: Pair, element: Element, sweeps: int) -> Element:
+    """Sweeps over all families until nothing moves; those still moving go on alone."""
+    everything = set(pair.symmetry.groups)
+    for left in reversed(range(sweeps if element.perm else 0)):  # else nothing is free
         before = element
-        for family in families(symmetry):
-            element = _step(symmetry, pair, element, family, everything)
-        if _same(before, element):
+        for family in families(pair.symmetry):
+            element = improve(pair, element, family, everything)
+        moving = _moving(before, element)
+        if not moving.any():
             break
+        if left and moving.sum() <= len(moving) // 2:
+            return _placed(element, moving, _descend(pair[moving], element[moving], left))
     return element
 
 
-def _step(
-    symmetry: Symmetry, pair: Pair, element: Element, family: Family, settled: set[str]
-) -> Element:
-    graph, (own, wanted) = symmetry.graph, pair
-    near = {n: w for n, w in own.items() if family.members & set(graph.blocks[n].groups)}
-    found = improve(symmetry, graph.act(near, element), wanted, family, settled)
-    return symmetry.compose(element, found)
+def _moving(before: Element, after: Element) -> Tensor:
+    """``[B]``: whether the two differ."""
+    found = [(before.perm[g] != p).flatten(1).any(1) for g, p in after.perm.items()]
+    for g, scale in after.scale.items():
+        old = before.scale.get(g)
+        found.append((scale != (1 if old is None else old)).flatten(1).any(1))
+    return torch.stack(found).any(0)
 
 
-def _same(one: Element, other: Element) -> bool:
-    return all(
-        a.keys() == b.keys() and all(torch.equal(a[g], b[g]) for g in a)
-        for a, b in ((one.perm, other.perm), (one.scale, other.scale))
+def _placed(element: Element, where: Tensor, some: Element) -> Element:
+    """The element with others in the rows ``where [B]`` is true."""
+    return Element(
+        {g: p.index_put((where,), some.perm[g]) for g, p in element.perm.items()},
+        {g: s.index_put((where,), some.scale[g]) for g, s in element.scale.items()},
     )
 
 

@@ -14,8 +14,8 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Split, Task
 from wflow_core.symmetry.groups import Element
-from wflow_core.symmetry.likeness import assign
-from wflow_core.symmetry.matching import block_weight, refine
+from wflow_core.symmetry.likeness import assign, block_weight
+from wflow_core.symmetry.matching import refine
 from wflow_plugins.canonicalizers.on_data import OnData
 from wflow_plugins.canonicalizers.sinkhorn import soft_act, soft_permutation
 from wflow_plugins.canonicalizers.to_reference import ToReference

@@ -63,14 +63,14 @@ class Calibration(Metric):
 
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
         objective = self.task.objective
-        test = self.task.splits["test"].to(samples.weights.device)
-        outputs = self.architecture.networks(samples.weights, test.x, samples.buffers)
+        y = self.task.splits["test"].y.to(samples.weights.device)
+        outputs = self.outputs(samples)
         if isinstance(objective, Regression):
-            found = self._of_values(objective, outputs, test.y)
+            found = self._of_values(objective, outputs, y)
         else:
             assert isinstance(objective, Classification)  # by the constructor and `needs`
-            found = self._of_classes(outputs.log_softmax(-1), test.y)
-            together = self._of_classes(objective.average(outputs), test.y)
+            found = self._of_classes(outputs.log_softmax(-1), y)
+            together = self._of_classes(objective.average(outputs), y)
             found["average"] = {name: of.item() for name, of in together.items()}
         return {"calibration": found}
 

@@ -39,9 +39,7 @@ class Disagreement(Metric):
         refuse_without_classes(task, "disagreement", "decisions")
 
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
-        networks = one_a_run(samples)
-        x = self.task.splits["test"].x.to(networks.weights.device)
-        decided = self.architecture.networks(networks.weights, x, networks.buffers).argmax(-1)
+        decided = self.outputs(one_a_run(samples)).argmax(-1)
         found = over_pairs(decided, self.config.pairs, self.config.seed, differing)
         return {"disagreement": found}
 

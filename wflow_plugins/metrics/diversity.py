@@ -43,10 +43,7 @@ class Diversity(Metric):
         refuse_without_classes(task, "diversity", "class probabilities")
 
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
-        networks = one_a_run(samples)
-        x = self.task.splits["test"].x.to(networks.weights.device)
-        outputs = self.architecture.networks(networks.weights, x, networks.buffers)
-        logs = outputs.log_softmax(-1)
+        logs = self.outputs(one_a_run(samples)).log_softmax(-1)
         return {"diversity": over_pairs(logs, self.config.pairs, self.config.seed, divergence)}
 
 

@@ -24,11 +24,11 @@ class ModelAverage(Metric):
     def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
         objective = self.task.objective
         assert objective is not None  # by `needs`
-        test = self.task.splits["test"].to(samples.weights.device)
-        outputs = self.architecture.networks(samples.weights, test.x, samples.buffers)
-        whole = self._score(objective, outputs, test.y)
+        y = self.task.splits["test"].y.to(samples.weights.device)
+        outputs = self.outputs(samples)
+        whole = self._score(objective, outputs, y)
         sizes = [2**i for i in range(len(outputs).bit_length()) if 2**i <= len(outputs)]
-        by_size = {str(n): self._score(objective, outputs[:n], test.y) for n in sizes}
+        by_size = {str(n): self._score(objective, outputs[:n], y) for n in sizes}
         return {"model_average": whole | {"by_size": by_size}}
 
     @staticmethod

@@ -20,7 +20,8 @@ CHUNK = 2**24
 
 def one_a_run(networks: WeightSet) -> WeightSet:
     """The last snapshot of each training run; all networks where each is its own run."""
-    return networks[last_of_run(networks).unique()]
+    last = last_of_run(networks).unique()
+    return networks if len(last) == len(networks) else networks[last]
 
 
 def draw_pairs(n: int, count: int, seed: int, device: torch.device) -> tuple[Tensor, Tensor]:

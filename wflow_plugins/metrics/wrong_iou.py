@@ -58,9 +58,8 @@ class WrongIou(Metric):
 
     def wrong(self, networks: WeightSet) -> Tensor:
         """``[S, M]``: whether a network decides for another class than the right one."""
-        test = self.task.splits["test"].to(networks.weights.device)
-        outputs = self.architecture.networks(networks.weights, test.x, networks.buffers)
-        return outputs.argmax(-1) != test.y
+        y = self.task.splits["test"].y.to(networks.weights.device)
+        return self.outputs(networks).argmax(-1) != y
 
     def _of_zoo(self, zoo: WeightSet) -> Tensor:
         """``[N, M]``, evaluated once for all populations."""
