@@ -12,6 +12,7 @@ is found as one. Shapes: B pairs of networks, P weights, n units.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -65,8 +66,9 @@ def align(
     normalize: bool = False,
 ) -> Tensor:
     """``weights [B, P]``, each permuted to lie closest to ``reference`` ([B, P] or [1, P])."""
-    reference = reference.expand(len(weights), -1)
-    pieces = zip(weights.split(chunk), reference.split(chunk), strict=True)
+    own = reference.expand(len(weights), -1).split(chunk)
+    wanted = repeat(reference) if len(reference) == 1 else own
+    pieces = zip(weights.split(chunk), wanted, strict=False)
     return torch.cat([symmetry.act(w, match(symmetry, w, r, normalize)) for w, r in pieces])
 
 
