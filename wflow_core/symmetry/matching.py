@@ -66,8 +66,8 @@ def align(
     normalize: bool = False,
 ) -> Tensor:
     """``weights [B, P]``, each permuted to lie closest to ``reference`` ([B, P] or [1, P])."""
-    own = reference.expand(len(weights), -1).split(chunk)
-    wanted = repeat(reference) if len(reference) == 1 else own
+    each = reference.expand(len(weights), -1).split(chunk)
+    wanted = repeat(reference) if len(reference) == 1 else each
     pieces = zip(weights.split(chunk), wanted, strict=False)
     return torch.cat([symmetry.act(w, match(symmetry, w, r, normalize)) for w, r in pieces])
 
