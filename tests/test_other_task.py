@@ -237,7 +237,7 @@ def test_the_schema_knows_it() -> None:
 def test_a_plugin_cannot_have_the_word(site: Path) -> None:
     distribution(site, "taken", metrics={"taken": "test_other_task:Taken"})
     shown = wflow("plugins", "--check")
-    assert "has an option 'task', a word that a spec keeps for itself" in " ".join(
+    assert "has an option 'task', the name of what it is built from; rename it" in " ".join(
         (shown.stdout + shown.stderr).split()
     )
 

@@ -143,6 +143,8 @@ def _built_otherwise(cls: type[Any], interface: type[Any]) -> str | None:
         if of.kind is Parameter.POSITIONAL_OR_KEYWORD
     ]
     options = getattr(cls.Config, "model_fields", {})
+    if taken := sorted({*context} & {*options}):
+        return f"has an option {taken[0]!r}, the name of what it is built from; rename it"
     try:
         signature(cls).bind(*context, **dict.fromkeys(options))
     except TypeError as error:
