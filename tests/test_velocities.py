@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
@@ -38,10 +41,12 @@ def points(s: Space, n: int, seed: int) -> tuple[torch.Tensor, torch.Tensor, tor
     return torch.randn(n, s.dim, generator=g), torch.rand(n, generator=g), g
 
 
-EQUIVARIANT = [NeuronTransformer, RelationalTransformer, Pna]
+Make = Callable[..., Velocity]
+Gated = partial(NeuronTransformer, gated=True)
+EQUIVARIANT = [NeuronTransformer, pytest.param(Gated, id="gated"), RelationalTransformer, Pna]
 
 
-def small(cls: type[Velocity], s: Space, layers: int = 2) -> Velocity:
+def small(cls: Make, s: Space, layers: int = 2) -> Velocity:
     return cls(s, width=24, layers=layers, **({} if cls is Pna else {"heads": 3}))
 
 
@@ -50,7 +55,7 @@ def small(cls: type[Velocity], s: Space, layers: int = 2) -> Velocity:
 @settings(max_examples=8, deadline=None)
 @given(seed=st.integers(0, 2**31), layers=st.integers(1, 3))
 def test_commutes_with_permutations(
-    hidden: tuple[int, ...], cls: type[Velocity], seed: int, layers: int
+    hidden: tuple[int, ...], cls: Make, seed: int, layers: int
 ) -> None:
     s = space(hidden)
     v = lively(small(cls, s, layers))
@@ -67,7 +72,7 @@ def test_commutes_with_permutations(
 
 @pytest.mark.parametrize("cls", EQUIVARIANT)
 @pytest.mark.parametrize("hidden", WIDTHS, ids=str)
-def test_runs_at_another_width(hidden: tuple[int, ...], cls: type[Velocity]) -> None:
+def test_runs_at_another_width(hidden: tuple[int, ...], cls: Make) -> None:
     narrow, large = space(hidden), space(tuple(3 * h for h in hidden))
     v = lively(small(cls, narrow))
     x, t, g = points(large, 2, 0)
@@ -82,7 +87,7 @@ def test_runs_at_another_width(hidden: tuple[int, ...], cls: type[Velocity]) -> 
 
 
 @pytest.mark.parametrize("cls", [*EQUIVARIANT, MlpVelocity])
-def test_velocities_start_at_zero_and_see_the_time(cls: type) -> None:
+def test_velocities_start_at_zero_and_see_the_time(cls: Make) -> None:
     s = space((6, 5))
     v = cls(s, width=24)
     x, t, _ = points(s, 4, 0)
@@ -92,7 +97,7 @@ def test_velocities_start_at_zero_and_see_the_time(cls: type) -> None:
 
 
 @pytest.mark.parametrize("cls", [*EQUIVARIANT, MlpVelocity])
-def test_every_weight_and_parameter_matters(cls: type) -> None:
+def test_every_weight_and_parameter_matters(cls: Make) -> None:
     """The output depends on every input coordinate, and the loss on every parameter."""
     s = space((4, 3))
     v = lively(cls(s, width=24))
@@ -105,7 +110,7 @@ def test_every_weight_and_parameter_matters(cls: type) -> None:
 
 
 @pytest.mark.parametrize("cls", [*EQUIVARIANT, MlpVelocity])
-def test_scales_are_one_a_part(cls: type) -> None:
+def test_scales_are_one_a_part(cls: Make) -> None:
     s = space((6, 5))
     v = cls(s, width=24)
     g = torch.Generator().manual_seed(0)
@@ -114,6 +119,13 @@ def test_scales_are_one_a_part(cls: type) -> None:
     v.standardize(x0, size * torch.randn(500, s.dim, generator=g))
     torch.testing.assert_close(v.displacement_scale(), size, rtol=0.1, atol=0)
     assert v.displacement_scale().unique().numel() == len(s.symmetry.graph.blocks)
+
+
+def test_gates_cost_no_parameters() -> None:
+    s = space((6, 5))
+    plain, gated = (make(s, width=24, layers=1) for make in (NeuronTransformer, Gated))
+    count, other = (sum(p.numel() for p in v.parameters()) for v in (plain, gated))
+    assert abs(other / count - 1) < 0.02
 
 
 def test_mlp_velocity_refuses_another_width() -> None:

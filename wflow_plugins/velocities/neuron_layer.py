@@ -15,7 +15,9 @@ from wflow_plugins.velocities.neuron_tokens import Places
 class NeuronLayer(nn.Module):
     """Attention over all tokens, biased by edges; messages along edges; a feed-forward map."""
 
-    def __init__(self, edge_names: list[str], width: int, heads: int, edge_width: int):
+    def __init__(
+        self, edge_names: list[str], width: int, heads: int, edge_width: int, gated: bool = False
+    ):
         super().__init__()
         self.heads = heads
         self.adapt = nn.Linear(width, 6 * width)
@@ -25,9 +27,7 @@ class NeuronLayer(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.mix = nn.Linear(width, width)
         self.edges = nn.ModuleList(EdgeBlock(width, heads, edge_width) for _ in edge_names)
-        self.feed = nn.Sequential(
-            nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width)
-        )
+        self.feed = GatedFeed(width) if gated else feed(width)
 
     def forward(
         self, tokens: Tensor, edges: list[Tensor], places: Places, time: Tensor
@@ -65,6 +65,30 @@ class NeuronLayer(nn.Module):
             bias[:, :, row, column] += bias_row
             bias[:, :, column, row] += bias_column.transpose(2, 3)
         return bias, messages, heard
+
+
+def feed(width: int) -> nn.Sequential:
+    """The feed-forward map of a transformer, ``[..., W] -> [..., W]``."""
+    return nn.Sequential(
+        nn.Linear(width, 4 * width), nn.GELU(approximate="tanh"), nn.Linear(4 * width, width)
+    )
+
+
+class GatedFeed(nn.Module):
+    """The same with products of features (GEGLU, arXiv 2002.05202), with as many parameters.
+
+    What training does to the weights of a unit is a product of what comes in and what goes out.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        hidden = 8 * width // 3
+        self.both, self.out = nn.Linear(width, 2 * hidden), nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.both(x).chunk(2, -1)
+        found: Tensor = self.out(F.gelu(gate, approximate="tanh") * value)
+        return found
 
 
 class EdgeBlock(nn.Module):

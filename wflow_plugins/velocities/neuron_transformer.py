@@ -29,13 +29,14 @@ class NeuronTransformer(OnGraph):
     class Config(Attention):
         layers: int = Field(4, ge=1, description="attention layers")
         edge_width: int = Field(16, ge=1, description="width of the state of an edge")
+        gated: bool = Field(False, description="feed-forward maps multiply features (GEGLU)")
 
     def __init__(self, space: Space, **options: Any):
         super().__init__(space, **options)
         c = self.config
         self.codec = TokenCodec(self.graph, c.width, c.edge_width)
         self.layers = nn.ModuleList(
-            NeuronLayer(self.codec.edge_names, c.width, c.heads, c.edge_width)
+            NeuronLayer(self.codec.edge_names, c.width, c.heads, c.edge_width, c.gated)
             for _ in range(c.layers)
         )
 
