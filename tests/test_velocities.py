@@ -126,6 +126,7 @@ def test_gates_cost_no_parameters() -> None:
     plain, gated = (make(s, width=24, layers=1) for make in (NeuronTransformer, Gated))
     count, other = (sum(p.numel() for p in v.parameters()) for v in (plain, gated))
     assert abs(other / count - 1) < 0.02
+    assert plain.state_dict().keys() != gated.state_dict().keys()
 
 
 def test_mlp_velocity_refuses_another_width() -> None:

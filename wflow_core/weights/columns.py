@@ -7,10 +7,8 @@ with P. Files are in ``column_files.py``. Shapes: N networks, P weights, b colum
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
@@ -22,8 +20,6 @@ Block = tuple[int, Tensor]
 
 BLOCK_BYTES = 2**24
 """Of a block. From 2^25 on, glibc's malloc asks the system for fresh pages every time."""
-READERS = 2
-"""Blocks read at a time: a disk that is asked for one thing alone waits between answers."""
 
 
 class Columns(ABC):
@@ -54,18 +50,15 @@ class Columns(ABC):
         return max(1, budget // (self.rows * self.dtype.itemsize))
 
     def blocks(self, width: int | None = None) -> Iterator[Block]:
-        """All columns from left to right; the next blocks are read while one is worked on."""
+        """All columns from left to right; the next block is read while one is worked on."""
         width = width or self.width()
-        with ThreadPoolExecutor(READERS) as reader:
-
-            def coming(start: int) -> tuple[int, Future[Tensor]]:
-                return start, reader.submit(self.read, start, min(start + width, self.size))
-
-            starts = map(coming, range(0, self.size, width))
-            ahead = deque(islice(starts, READERS))
-            while ahead:
-                start, block = ahead[0][0], ahead.popleft()[1].result()
-                ahead.extend(islice(starts, 1))
+        with ThreadPoolExecutor(1) as reader:
+            starts = range(0, self.size, width)
+            reads = ((a, reader.submit(self.read, a, min(a + width, self.size))) for a in starts)
+            ahead = next(reads, None)
+            while ahead is not None:
+                start, block = ahead[0], ahead[1].result()
+                ahead = next(reads, None)
                 yield start, block
 
 

@@ -15,9 +15,7 @@ from wflow_plugins.velocities.neuron_tokens import Places
 class NeuronLayer(nn.Module):
     """Attention over all tokens, biased by edges; messages along edges; a feed-forward map."""
 
-    def __init__(
-        self, edge_names: list[str], width: int, heads: int, edge_width: int, gated: bool = False
-    ):
+    def __init__(self, edge_names: list[str], width: int, heads: int, edge_width: int, gated: bool):
         super().__init__()
         self.heads = heads
         self.adapt = nn.Linear(width, 6 * width)
