@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -51,3 +54,11 @@ def here() -> list[str]:
     """Names of the devices of this machine, other than those that only special builds know."""
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     return ["cpu", *cuda, *["mps"] * torch.backends.mps.is_available()]
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Convolutions on CUDA by algorithms that give the same bits each time, in whole float32."""
+    cudnn = torch.backends.cudnn
+    with cudnn.flags(enabled=cudnn.enabled, deterministic=True, allow_tf32=False):
+        yield

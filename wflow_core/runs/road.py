@@ -15,7 +15,7 @@ import torch
 
 from wflow_core.assembly.assemble import settled
 from wflow_core.assembly.assembly import Assembly
-from wflow_core.devices import choose
+from wflow_core.devices import choose, repeatable
 from wflow_core.errors import HookError
 from wflow_core.memory import Memory
 from wflow_core.runs import stages
@@ -134,7 +134,9 @@ class Road:
                 artefact = self.store.load(name)
             else:
                 work = self._work(stage, key, inputs)
-                artefact = self.store.save(name, key, *make(work), work.checkpoint.seconds)
+                with repeatable():
+                    made = make(work)
+                artefact = self.store.save(name, key, *made, work.checkpoint.seconds)
                 self.store.remove(stages.CHECKPOINT)
                 self.store.remove(stages.SCRATCH)
         self.record.finish(stage, key, artefact.sha256, artefact.seconds)

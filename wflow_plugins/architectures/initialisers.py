@@ -34,20 +34,22 @@ def draw(family: Family, sizes: Sequence[int], n: int, generator: torch.Generato
     Source: He et al. 2015 (arXiv 1502.01852) for Kaiming, with the gain of ReLU; Glorot, Bengio
     2010 for Xavier; `torch.nn.Linear` for `torch`.
     """
-    size = spread(family, sizes).to(generator.device)
-    shape, device = (n, len(size)), generator.device
+    device = generator.device
+    size = spread(family, sizes, device)
+    shape = (n, len(size))
     if family.endswith("normal"):
         return size * torch.randn(shape, generator=generator, device=device)
     return size * (2 * torch.rand(shape, generator=generator, device=device) - 1)
 
 
-def spread(family: Family, sizes: Sequence[int]) -> Tensor:
+def spread(family: Family, sizes: Sequence[int], device: torch.device | None = None) -> Tensor:
     """``[P]``: the standard deviation of each, or half the width of its uniform law."""
     pieces = []
     for fan_in, fan_out in pairwise(sizes):
         size = _spread(family, fan_in, fan_out)
-        pieces.append(torch.full((fan_in * fan_out,), size))
-        pieces.append(torch.full((fan_out,), size if family == "torch" else 0.0))
+        of_biases = size if family == "torch" else 0.0
+        pieces.append(torch.full((fan_in * fan_out,), size, device=device))
+        pieces.append(torch.full((fan_out,), of_biases, device=device))
     return torch.cat(pieces)
 
 

@@ -97,7 +97,8 @@ class BatchedTraining:
         """The networks as they are now: copies, with all else that is known of the start."""
         detached = {name: t.detach() for name, t in self.state.items()}
         weights = self.networks.layout.flatten(detached)
-        buffers = self.networks.buffer_layout.flatten(detached).expand(len(weights), -1)
+        buffers = self.networks.buffer_layout.flatten(detached).to(weights)  # of none, too
+        buffers = buffers.expand(len(weights), -1)
         return replace(self.start, weights=weights, buffers=buffers)
 
 
