@@ -18,6 +18,7 @@ from wflow_core.assembly.condition_checks import conditions_of
 from wflow_core.errors import SpecError
 from wflow_core.flows.behavior import Behavior
 from wflow_core.flows.flow import Flow
+from wflow_core.flows.optimizing import refuse_none
 from wflow_core.hooks import Hooks
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.canonicalizer import Canonicalizer, representative
@@ -144,6 +145,8 @@ class Assembler(Builder):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stage_seed(self.file.spec.seed, "velocity"))
             velocity: Velocity = self.make("velocity", space)
+        train = self.file.spec.train
+        self.at("train", partial(refuse_none, velocity, train), ("train", "muon_lr"))
         return velocity
 
     def _behavior(

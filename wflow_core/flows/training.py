@@ -16,6 +16,7 @@ from torch import Tensor
 from wflow_core.errors import DataError
 from wflow_core.flows.averaging import AveragedNetwork
 from wflow_core.flows.flow import EndLoss, Flow
+from wflow_core.flows.optimizing import VelocityOptimizer
 from wflow_core.flows.validation import Validation
 from wflow_core.interfaces.component import Report, silent
 from wflow_core.interfaces.coupling import Coupling, draw_given
@@ -57,9 +58,7 @@ class Trainer:
         self.weight = 1 / velocity.displacement_scale().square()
         self.validation = Validation(flow, coupling, held_out, self.weight, generator, behavior)
         self.average = AveragedNetwork(velocity, options.ema)
-        self.optimizer = torch.optim.AdamW(
-            velocity.parameters(), lr=options.lr, weight_decay=options.weight_decay, fused=True
-        )
+        self.optimizer = VelocityOptimizer(velocity, options)
         self.iteration = 0
         self.best: dict[str, Tensor] = self.average.state()
         self.history: list[dict[str, float]] = []
@@ -82,8 +81,6 @@ class Trainer:
 
     def _step(self) -> Tensor:
         o = self.options
-        for group in self.optimizer.param_groups:
-            group["lr"] = o.lr * self._rate()
         x0, x1, given = draw_given(self.coupling, self.zoo, o.batch_size, self.generator)
         given = {name: self._dropped(of) for name, of in given.items()}
         t = self.flow.times.draw(o.batch_size, self.generator)
@@ -93,7 +90,7 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.velocity.parameters(), o.clip)
-        self.optimizer.step()
+        self.optimizer.step(self._rate())
         self.average.update(self.velocity, self.iteration)
         return loss.detach()
 
@@ -111,7 +108,7 @@ class Trainer:
         return found.to(x.dtype)
 
     def _rate(self) -> float:
-        """The learning rate of this iteration, as a fraction of the highest."""
+        """Learning rates of this iteration, as a fraction of the highest."""
         warm = min(1.0, (self.iteration + 1) / (self.options.warmup + 1))
         if self.options.schedule == "constant":
             return warm
@@ -135,8 +132,7 @@ class Trainer:
         tensors = {f"velocity/{k}": v for k, v in self.velocity.state_dict().items()}
         tensors |= {f"average/{k}": v for k, v in self.average.network.state_dict().items()}
         tensors |= {f"best/{k}": v for k, v in self.best.items()}
-        for number, slots in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{number}/{k}": v for k, v in slots.items()}
+        tensors |= {f"optimizer/{k}": v for k, v in self.optimizer.state().items()}
         tensors["generator"] = self.generator.get_state()
         return tensors, {"iteration": self.iteration, "history": list(self.history)}
 
@@ -150,11 +146,6 @@ class Trainer:
         self.velocity.load_state_dict(under("velocity"))
         self.average.network.load_state_dict(under("average"))
         self.best = under("best")
-        slots: dict[int, dict[str, Tensor]] = {}
-        for path, value in under("optimizer").items():
-            number, slot = path.split("/")
-            slots.setdefault(int(number), {})[slot] = value
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+        self.optimizer.load_state(under("optimizer"))
         self.generator.set_state(tensors["generator"].cpu())
         self.iteration, self.history = data["iteration"], list(data["history"])

@@ -47,6 +47,11 @@ class Velocity(Component, nn.Module):
         """Set what numbers are standardised by, from records ``[N, K]`` of the zoo."""
         raise NotImplementedError(f"{type(self).__name__} does not offer conditions")
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        """Maps ``[a, b]`` between hidden features, for optimizers that treat matrices as such:
+        none that reads points or writes displacements. By default none at all."""
+        return []
+
     @abstractmethod
     def displacement_scale(self) -> Tensor:
         """``[D]``: the root mean square displacement of each coordinate's part."""

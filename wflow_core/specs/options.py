@@ -66,7 +66,13 @@ class TrainOptions(FlowOptions):
     iterations: int = Field(2000, ge=1, description="optimizer steps")
     batch_size: int = Field(64, ge=1, description="pairs an iteration")
     lr: float = Field(1e-3, gt=0, description="highest learning rate, of AdamW")
-    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
+    muon_lr: float | None = Field(
+        None,
+        gt=0,
+        description="highest learning rate of Muon, which then trains the matrices between hidden "
+        "features; null leaves them to AdamW",
+    )
+    weight_decay: float = Field(0.0, ge=0, description="decoupled from the gradient")
     warmup: int = Field(100, ge=0, description="iterations of linear warm-up")
     schedule: Literal["cosine", "constant"] = Field(
         "cosine", description="of the learning rate after the warm-up"

@@ -34,6 +34,9 @@ class MlpVelocity(OverPoints):
         )
         self.write = silent_layer(c.width, space.dim)
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        return [p for p in self.layers.parameters() if p.ndim == 2]
+
     def through(self, point: Tensor) -> Tensor:
         h = self.read(point)
         for layer in self.layers:

@@ -27,6 +27,11 @@ class NeuronLayer(nn.Module):
         self.edges = nn.ModuleList(EdgeBlock(width, heads, edge_width) for _ in edge_names)
         self.feed = GatedFeed(width) if gated else feed(width)
 
+    def matrices(self) -> list[nn.Parameter]:
+        """Those between features of tokens; states of edges are too narrow to be worth it."""
+        wide = (self.qkv, self.mix, self.feed)
+        return [p for module in wide for p in module.parameters() if p.ndim == 2]
+
     def forward(
         self, tokens: Tensor, edges: list[Tensor], places: Places, time: Tensor
     ) -> tuple[Tensor, list[Tensor]]:

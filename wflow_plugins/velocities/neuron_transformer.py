@@ -40,6 +40,10 @@ class NeuronTransformer(OnGraph):
             for _ in range(c.layers)
         )
 
+    def hidden_matrices(self) -> list[nn.Parameter]:
+        layers = (layer for layer in self.layers if isinstance(layer, NeuronLayer))
+        return [matrix for layer in layers for matrix in layer.matrices()]
+
     def through(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
         tokens, edges = self.codec.encode(graph, unit)
         tokens = tokens + time.unsqueeze(1)
