@@ -41,14 +41,15 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
-def test_a_resumed_training_is_the_undisturbed_one() -> None:
-    whole, saved = trainer(), []
+@pytest.mark.parametrize("muon_lr", [None, 1e-2])
+def test_a_resumed_training_is_the_undisturbed_one(muon_lr: float | None) -> None:
+    whole, saved = trainer(muon_lr=muon_lr), []
 
     def save(tensors: dict, data: dict) -> None:
         saved.append(({k: v.clone() for k, v in tensors.items()}, dict(data)))
 
     whole.run(save=save)
-    resumed = trainer()
+    resumed = trainer(muon_lr=muon_lr)
     tensors, data = saved[0]
     assert data["iteration"] == 20
     resumed.load_state(tensors, data)
@@ -58,8 +59,9 @@ def test_a_resumed_training_is_the_undisturbed_one() -> None:
     assert same(whole.state()[0], resumed.state()[0])
 
 
-def test_training_lowers_the_held_out_loss() -> None:
-    t = trainer(iterations=300, evaluate_every=5, lr=3e-3)
+@pytest.mark.parametrize("muon_lr", [None, 3e-3])
+def test_training_lowers_the_held_out_loss(muon_lr: float | None) -> None:
+    t = trainer(iterations=300, evaluate_every=5, lr=3e-3, muon_lr=muon_lr)
     t.run()
     assert t.history[-1]["held_out_loss"] < 0.8 * t.history[0]["held_out_loss"]
     assert t.history[-1]["spread_ratio"] > 0

@@ -20,6 +20,7 @@ near one: between .7 and 1.2, which is near enough, and sooner there than an exa
 ITERATIONS = 5
 LIKE_ADAMW = 0.2
 """Root mean square of AdamW's updates over the learning rate, as seen in training."""
+OPTIONS = ("lr", "momentum", "weight_decay")
 
 
 class Muon(torch.optim.Optimizer):
@@ -38,14 +39,15 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
     ):
-        super().__init__(matrices, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        options = dict(zip(OPTIONS, (lr, momentum, weight_decay), strict=True))
+        super().__init__(matrices, options)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for matrix in group["params"]:
                 if matrix.grad is not None:
-                    self._move(matrix, matrix.grad, **{k: group[k] for k in self.defaults})
+                    self._move(matrix, matrix.grad, **{k: group[k] for k in OPTIONS})
 
     def _move(
         self, matrix: Tensor, grad: Tensor, lr: float, momentum: float, weight_decay: float

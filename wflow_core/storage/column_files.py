@@ -1,9 +1,9 @@
 """Weight vectors in safetensors files, read and written in blocks of columns.
 
 Either networks are stacked, ``weights [n, P]`` a file; or a network is a checkpoint, whose
-parameters lie under their names, perhaps in several shards. A file is opened anew for each block,
-so that what was mapped to memory is let go again. Shapes: N networks, n of them in a file, P
-weights, b columns of a block.
+parameters lie under their names, perhaps in several shards. The file of a checkpoint is opened anew
+for each block, so that what was mapped to memory is let go again. Shapes: N networks, n of them in
+a file, P weights, b columns of a block.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from wflow_core.errors import DataError
+from wflow_core.storage.raw_rows import RawRows
 from wflow_core.weights.columns import Columns, JoinedColumns
 from wflow_core.weights.layout import Slot, WeightLayout
 
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
-WIDE = {"F64": torch.float64}
-"""Other types are read as float32."""
 
 
 class StackedColumns(Columns):
@@ -36,17 +35,18 @@ class StackedColumns(Columns):
     """
 
     def __init__(self, path: Path | str, name: str = "weights"):
-        self.path, self.name = Path(path), name
+        self.path = Path(path)
         with _opened(self.path) as file:
             shape = _shape(file, self.path, name)
-            self.dtype = WIDE.get(file.get_slice(name).get_dtype(), torch.float32)
-        if len(shape) != 2:
-            raise DataError(f"{self.path}: {name!r} has shape {list(shape)}, not [networks, P]")
+            if len(shape) != 2:
+                raise DataError(f"{self.path}: {name!r} has shape {list(shape)}, not [networks, P]")
+            self.raw = RawRows.of(self.path, name)
         self.rows, self.size = shape
+        self.dtype = torch.float64 if self.raw.dtype == torch.float64 else torch.float32
 
     def fill(self, out: Tensor, start: int) -> None:
-        with _opened(self.path) as file:
-            out.copy_(file.get_slice(self.name)[:, start : start + out.shape[1]])
+        with _told(self.path):
+            self.raw.read(out, start)
 
 
 class CheckpointColumns(Columns):
@@ -122,9 +122,15 @@ def checkpoint_columns(folder: Path | str, layout: WeightLayout) -> CheckpointCo
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    with _told(path), safe_open(path, "pt") as file:
+        yield file
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What goes wrong with a file, in words."""
     try:
-        with safe_open(path, "pt") as file:
-            yield file
+        yield
     except FileNotFoundError as error:
         raise DataError(f"{path}: there is no such file") from error
     except (SafetensorError, OSError) as error:
