@@ -35,6 +35,23 @@ def test_blocks_of_a_tensor_are_its_columns(width: int) -> None:
     assert torch.equal(joined(HeldColumns(w), width), w)
 
 
+def test_blocks_worked_on_side_by_side_come_in_order() -> None:
+    columns, threads = HeldColumns(normal(3, 50)), torch.get_num_threads()
+    whole = [(start, block.sum(0)) for start, block in columns.blocks(7)]
+    found = list(columns.mapped(lambda start, block: (start, block.sum(0)), 7))
+    assert [start for start, _ in found] == [start for start, _ in whole]
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(found, whole, strict=True))
+    assert torch.get_num_threads() == threads
+
+    def fail(start: int, _: torch.Tensor) -> None:
+        if start == 21:
+            raise ValueError("the fourth")
+
+    with pytest.raises(ValueError, match="the fourth"):
+        list(columns.mapped(fail, 7))
+    assert torch.get_num_threads() == threads
+
+
 @pytest.mark.parametrize("width", [1, 7, P, 1000])
 def test_shards_are_read_as_one(width: int, tmp_path: Path) -> None:
     w = normal(7, P).float()

@@ -209,9 +209,10 @@ def test_a_file_with_another_checksum_is_refused_and_not_kept(
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
 
 
-def test_no_network_is_one_clear_error(server: DataFiles) -> None:
+def test_no_network_is_one_clear_error(server: DataFiles, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"http://127.0.0.1:1/: .*\nput"):
         replace(server, url="http://127.0.0.1:1/").find(None, download=True)
+    assert not (tmp_path / "cache/wflow/mnist").exists()  # nothing empty stays behind
 
 
 @pytest.mark.parametrize(("task", "files"), [(Mnist, MNIST), (FashionMnist, FASHION_MNIST)])

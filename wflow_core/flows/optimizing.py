@@ -19,18 +19,16 @@ class VelocityOptimizer:
     """
 
     def __init__(self, velocity: Velocity, options: TrainOptions):
-        o, matrices = options, []
-        if o.muon_lr is not None:
-            matrices = velocity.hidden_matrices()
-            refuse_none(velocity, o)
+        refuse_none(velocity, options)
+        o, decay = options, options.weight_decay
+        matrices = [] if o.muon_lr is None else velocity.hidden_matrices()
         theirs = set(map(id, matrices))
         rest = [p for p in velocity.parameters() if id(p) not in theirs]
-        self.optimizers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(rest, lr=o.lr, weight_decay=o.weight_decay, fused=True)
-        ]
+        adamw = torch.optim.AdamW(rest, lr=o.lr, weight_decay=decay, fused=True)
+        self.optimizers: list[torch.optim.Optimizer] = [adamw]
         self.rates = [o.lr]
-        if matrices and o.muon_lr is not None:
-            self.optimizers.append(Muon(matrices, o.muon_lr, weight_decay=o.weight_decay))
+        if o.muon_lr is not None:
+            self.optimizers.append(Muon(matrices, o.muon_lr, weight_decay=decay))
             self.rates.append(o.muon_lr)
 
     def zero_grad(self) -> None:

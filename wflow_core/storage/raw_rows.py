@@ -7,7 +7,6 @@ is done with them. Shapes: n rows, P columns, b columns that are read.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -57,23 +56,18 @@ class RawRows:
     def read(self, out: Tensor, start: int) -> None:
         """Columns from ``start`` on into ``out [n, b]``, in its precision.
 
-        The columns after them are asked of the disk ahead, as who reads some reads the next.
-
         Raises:
             DataError: the file ends before they do.
         """
         with self.path.open("rb", buffering=0) as file:
             for row, wanted in enumerate(out):
-                self._read_row(file, self._place(row, start), wanted)
-                self._ask_ahead(file, row, start + out.shape[1], out.shape[1])
-
-    def _place(self, row: int, column: int) -> int:
-        return self.begin + (row * self.size + column) * self.dtype.itemsize
+                place = self.begin + (row * self.size + start) * self.dtype.itemsize
+                self._read_row(file, place, wanted)
 
     def _read_row(self, file: FileIO, at: int, out: Tensor) -> None:
         direct = out.dtype == self.dtype and out.is_contiguous() and out.device.type == "cpu"
         raw = out if direct else torch.empty(len(out), dtype=self.dtype)
-        left = memoryview(raw.view(torch.uint8).numpy())
+        left = raw.view(torch.uint8).numpy().data
         file.seek(at)
         while left:
             if not (got := file.readinto(left)):
@@ -81,9 +75,3 @@ class RawRows:
             left = left[got:]
         if not direct:
             out.copy_(raw)
-
-    def _ask_ahead(self, file: FileIO, row: int, start: int, count: int) -> None:
-        length = min(count, self.size - start) * self.dtype.itemsize
-        if length > 0 and hasattr(os, "posix_fadvise"):
-            place = self._place(row, start)
-            os.posix_fadvise(file.fileno(), place, length, os.POSIX_FADV_WILLNEED)

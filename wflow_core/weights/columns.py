@@ -7,19 +7,25 @@ with P. Files are in ``column_files.py``. Shapes: N networks, P weights, b colum
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from wflow_core.errors import DataError
 
+T = TypeVar("T")
 Block = tuple[int, Tensor]
 """The first column, and the columns ``[N, b]``."""
 
 BLOCK_BYTES = 2**24
 """Of a block. From 2^25 on, glibc's malloc asks the system for fresh pages every time."""
+
+SIDE_BY_SIDE = 4
+"""Blocks worked on at a time at most: memory does not grow with the number of cores."""
 
 
 class Columns(ABC):
@@ -60,6 +66,30 @@ class Columns(ABC):
                 start, block = ahead[0], ahead[1].result()
                 ahead = next(reads, None)
                 yield start, block
+
+    def mapped(self, work: Callable[[int, Tensor], T], width: int | None = None) -> Iterator[T]:
+        """``work(first column, columns)`` of every block, in their order.
+
+        Blocks are read and worked on side by side, each by one thread: products of few long rows
+        are no faster on several.
+        """
+        width, threads = width or self.width(), torch.get_num_threads()
+        workers = min(max(2, threads), SIDE_BY_SIDE)
+
+        def one(start: int) -> T:
+            return work(start, self.read(start, min(start + width, self.size)))
+
+        begun: deque[Future[T]] = deque()
+        try:
+            with ThreadPoolExecutor(workers, "blocks", torch.set_num_threads, (1,)) as pool:
+                for start in range(0, self.size, width):
+                    begun.append(pool.submit(one, start))
+                    if len(begun) > workers:
+                        yield begun.popleft().result()
+                while begun:
+                    yield begun.popleft().result()
+        finally:
+            torch.set_num_threads(threads)  # what threads to come begin with
 
 
 class HeldColumns(Columns):

@@ -16,7 +16,7 @@ from torch import Tensor
 from wflow_core.weights.columns import Block, Columns, HeldColumns
 from wflow_plugins.codecs import slices
 from wflow_plugins.codecs.gram import centred, spreads
-from wflow_plugins.codecs.slices import Slices, pieces, spread, whole
+from wflow_plugins.codecs.slices import Slices, inner, pieces, spread, whole
 
 Standardize = Literal["none", "part", "weight"]
 
@@ -127,7 +127,7 @@ class Noise:
         """``[n, K]``: what will be drawn next, along the directions."""
         before, found = self.generator.get_state(), self.stds.new_zeros(())
         for cut in frame.cuts():
-            found = found + self.draw(n, cut) @ cut.directions.T
+            found = found + inner(self.draw(n, cut), cut.directions)
         self.generator.set_state(before)
         return found
 
@@ -137,7 +137,7 @@ def encode(frame: Frame, networks: Columns) -> Tensor:
     """``[B, K]`` in float64: networks along the directions."""
     found, blocks = torch.zeros((), dtype=torch.float64), pieces(networks, whole(networks.size))
     for cut, (_, _, block) in zip(frame.cuts(), blocks, strict=True):
-        along = block.sub_(cut.mean).div_(cut.scale) @ cut.directions.T
+        along = inner(block.sub_(cut.mean).div_(cut.scale), cut.directions)
         found = found.to(along) + along
     return found
 

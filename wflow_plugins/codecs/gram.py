@@ -7,12 +7,13 @@ span, K of them kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
 
 from wflow_core.weights.columns import Columns
-from wflow_plugins.codecs.slices import Slices, pieces
+from wflow_plugins.codecs.slices import Slices, cut, width
 
 RANK = 1e-10
 """Variances below this fraction of the largest are rounding."""
@@ -50,13 +51,18 @@ def grams(columns: Columns, slices: Slices, each: bool = False) -> Tensor:
     Args:
         each: every weight divided by its own standard deviation before.
     """
-    shape = (len(slices) - 1, columns.rows, columns.rows)
-    found = torch.zeros(shape, dtype=torch.float64, device=columns.device)
-    for part, _, block in pieces(columns, slices):
-        block -= block[0].clone()
-        x = block / spreads(centred(block)[0]) if each else block
-        found[part].addmm_(x, x.T)
-    return _doubly_centred(found)
+
+    def products(first: int, block: Tensor) -> Tensor:
+        shape = (len(slices) - 1, columns.rows, columns.rows)
+        found = torch.zeros(shape, dtype=torch.float64, device=columns.device)
+        for part, _, x in cut(first, block, slices):
+            x -= x[0].clone()
+            if each:
+                x = x / spreads(centred(x)[0])
+            found[part].addmm_(x, x.T)
+        return found
+
+    return _doubly_centred(reduce(torch.add, columns.mapped(products, width(columns))))
 
 
 def _doubly_centred(products: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -124,6 +125,8 @@ class DataFiles:
             found = {file: self._present(self._cache(), file) for file in self.sha256}
             return {file: path for file, path in found.items() if path}
         except (OSError, ValueError) as error:
+            with suppress(OSError):  # which holds what was fetched before, if anything
+                self._cache().rmdir()
             reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise DataError(f"{self.url}: {reason}") from error
 
