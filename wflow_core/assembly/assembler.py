@@ -18,7 +18,7 @@ from wflow_core.assembly.condition_checks import conditions_of
 from wflow_core.errors import SpecError
 from wflow_core.flows.behavior import Behavior
 from wflow_core.flows.flow import Flow
-from wflow_core.flows.optimizing import refuse_none
+from wflow_core.flows.optimizing import refuse_muon
 from wflow_core.hooks import Hooks
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.canonicalizer import Canonicalizer, representative
@@ -146,7 +146,7 @@ class Assembler(Builder):
             torch.manual_seed(stage_seed(self.file.spec.seed, "velocity"))
             velocity: Velocity = self.make("velocity", space)
         train = self.file.spec.train
-        self.at("train", partial(refuse_none, velocity, train), ("train", "muon_lr"))
+        self.at("train", partial(refuse_muon, velocity, train), ("train", "muon_lr"))
         return velocity
 
     def _behavior(

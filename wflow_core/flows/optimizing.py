@@ -19,7 +19,7 @@ class VelocityOptimizer:
     """
 
     def __init__(self, velocity: Velocity, options: TrainOptions):
-        refuse_none(velocity, options)
+        refuse_muon(velocity, options)
         o, decay = options, options.weight_decay
         matrices = [] if o.muon_lr is None else velocity.hidden_matrices()
         theirs = set(map(id, matrices))
@@ -62,7 +62,7 @@ class VelocityOptimizer:
             optimizer.load_state_dict({"state": of, "param_groups": groups})
 
 
-def refuse_none(velocity: Velocity, options: TrainOptions) -> None:
+def refuse_muon(velocity: Velocity, options: TrainOptions) -> None:
     """Refuse Muon where there is nothing for it.
 
     Raises:

@@ -7,7 +7,6 @@ span, K of them kept.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 
 import torch
 from torch import Tensor
@@ -51,18 +50,24 @@ def grams(columns: Columns, slices: Slices, each: bool = False) -> Tensor:
     Args:
         each: every weight divided by its own standard deviation before.
     """
+    shape = (len(slices) - 1, columns.rows, columns.rows)
+    found = torch.zeros(shape, dtype=torch.float64, device=columns.device)
 
-    def products(first: int, block: Tensor) -> Tensor:
-        shape = (len(slices) - 1, columns.rows, columns.rows)
-        found = torch.zeros(shape, dtype=torch.float64, device=columns.device)
-        for part, _, x in cut(first, block, slices):
-            x -= x[0].clone()
-            if each:
-                x = x / spreads(centred(x)[0])
-            found[part].addmm_(x, x.T)
-        return found
+    def products(first: int, block: Tensor) -> list[tuple[int, Tensor]]:
+        return [(part, _products(x, each)) for part, _, x in cut(first, block, slices)]
 
-    return _doubly_centred(reduce(torch.add, columns.mapped(products, width(columns))))
+    for of_block in columns.mapped(products, width(columns)):
+        for part, product in of_block:
+            found[part] += product
+    return _doubly_centred(found)
+
+
+def _products(x: Tensor, each: bool) -> Tensor:
+    """``[N, b] -> [N, N]``; x is changed in place."""
+    x -= x[0].clone()
+    if each:
+        x = x / spreads(centred(x)[0])
+    return x @ x.T
 
 
 def _doubly_centred(products: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def inner(first: Tensor, second: Tensor) -> Tensor:
 
     In runs of columns side by side, since one product of this shape keeps a single core busy.
     """
-    runs = math.gcd(first.shape[1], RUNS) or 1
+    runs = math.gcd(first.shape[1], RUNS)
     left, right = (x.unflatten(1, (runs, -1)).transpose(0, 1) for x in (first, second))
     return torch.bmm(left, right.mT).sum(0)
 
