@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from wflow_core.interfaces.canonicalizer import Canonicalizer
-from wflow_core.symmetry import Element
+from wflow_core.symmetry import GroupElement
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.activation_matching import ActivationMatching
@@ -76,14 +76,14 @@ def before_and_after(seed: int) -> dict:
     return found
 
 
-def seconds_of(component: Canonicalizer, weights: Tensor) -> tuple[float, Element]:
+def seconds_of(component: Canonicalizer, weights: Tensor) -> tuple[float, GroupElement]:
     start = time.perf_counter()
-    element = component.element(weights)
+    element = component.group_element(weights)
     return time.perf_counter() - start, element
 
 
-def distances(weights: Tensor, element: Element, reference: Tensor) -> Tensor:
-    return (NETWORK.bound_symmetry.act(weights, element) - reference).norm(dim=1)
+def distances(weights: Tensor, element: GroupElement, reference: Tensor) -> Tensor:
+    return (NETWORK.symmetry.act(weights, element) - reference).norm(dim=1)
 
 
 def batched(networks: int, alone: int, options: dict) -> dict:
@@ -92,7 +92,7 @@ def batched(networks: int, alone: int, options: dict) -> dict:
     reference, weights = zoo.weights[:1], zoo.weights[1:]
     component = SinkhornRebasin(NETWORK, TASK, **options)
     component.reference = reference
-    component.element(weights[:2])  # warm up
+    component.group_element(weights[:2])  # warm up
     seconds, element = seconds_of(component, weights)
     singly = [seconds_of(component, row) for row in weights[:alone].split(1)]
     of_one = sum(s for s, _ in singly) / alone
@@ -109,7 +109,7 @@ def batched(networks: int, alone: int, options: dict) -> dict:
         "l2 of those, one by one": torch.cat(far).mean().item(),
         "l2 of all": distances(weights, element, reference).mean().item(),
         "l2 of all, before": (weights - reference).norm(dim=1).mean().item(),
-        "l2 of all, weight_matching": distances(weights, matching.element(weights), reference)
+        "l2 of all, weight_matching": distances(weights, matching.group_element(weights), reference)
         .mean()
         .item(),
     }

@@ -25,8 +25,8 @@ from wflow_core.assembly.assembly import Assembly
 from wflow_core.flows.flow import Flow
 from wflow_core.flows.training import Trainer
 from wflow_core.interfaces.task import Split
-from wflow_core.objectives import Classification
-from wflow_core.space import Points
+from wflow_core.interfaces.objective import Classification
+from wflow_core.space import PointSet
 from wflow_core.specs.spec import load_spec
 from wflow_core.weights import WeightSet
 from wflow_plugins.zoos.batched_training import BatchedTraining
@@ -56,7 +56,7 @@ def steps(a: Assembly, device: torch.device) -> dict[str, Callable[[], object]]:
     generator = torch.Generator(device).manual_seed(0)
     initial = a.architecture.initialize(NETWORKS, generator)
     moved = initial + 0.03 * torch.randn(initial.shape, generator=generator, device=device)
-    points = Points(a.space.manifold.projx(moved), torch.arange(NETWORKS, device=device), initial)
+    points = PointSet(a.space.manifold.projx(moved), torch.arange(NETWORKS, device=device), initial)
     # Once more: the parts move to a device, and what was assembled serves the next.
     velocity, options = copy.deepcopy(a.velocity).to(device), a.spec.train
     trainer = Trainer(
@@ -64,10 +64,10 @@ def steps(a: Assembly, device: torch.device) -> dict[str, Callable[[], object]]:
     )
     low = copy.copy(trainer)
     low.options = options.model_copy(update={"precision": "bfloat16"})
-    zoo = WeightSet.of(a.architecture.module, initial)
+    zoo = WeightSet.from_module(a.architecture.template, initial)
     zoo_options = a.zoo.config
     training = BatchedTraining(
-        a.architecture.module, zoo, Classification(), zoo_options.optimizer, 10_000
+        a.architecture.template, zoo, Classification(), zoo_options.optimizer, 10_000
     )
     signature = a.architecture.signature
     x = torch.randn(zoo_options.batch_size, *signature.inputs, generator=generator, device=device)

@@ -50,19 +50,20 @@ SPHERES = {
 RUNS: dict[str, dict[str, str]] = {
     "main": {
         "metrics": "[task_score, model_average, novelty, diversity, calibration, disagreement, "
-        "l2, wrong_iou, {type: loss_barrier, pairs: 2}, "
+        "weight_distance, error_iou, {type: loss_barrier, pairs: 2}, "
         "{type: fine_tuning, networks: 2, epochs: 1}]",
     },
     "function_loss": {
-        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, predict: target, "
-        "path_noise: 0.01, lr: 3.0e-3, muon_lr: 1.0e-2, weight_decay: 0.01, "
-        "time: {type: beta, a: 1, b: 2}, behavior: {weight: 1.0, rows: 16}}",
+        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, predict: x1, "
+        "sigma: 0.01, "
+        "optimizer: {type: muon, lr: 3.0e-3, muon_lr: 1.0e-2, weight_decay: 0.01}, "
+        "time: {type: beta, a: 1, b: 2}, losses: [{type: function, weight: 1.0, num_inputs: 16}]}",
         "solver": "{type: heun, steps: 4}",
     },
     "spheres": SPHERES
     | {
         "canonicalizers": "[sinkhorn_rebasin, relu_sphere]",
-        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, predict: target}",
+        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, predict: x1}",
         "solver": "{type: guided_euler, steps: 4, noise: 0.1}",
         "guidance": "{type: task_loss, strength: 0.1}",
     },
@@ -71,7 +72,7 @@ RUNS: dict[str, dict[str, str]] = {
         "canonicalizers": "[weight_matching, relu_sphere]",
         "manifold": "{type: normalized, project: predictions}",
         "velocity": "{type: pna, width: 16, layers: 1}",
-        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, predict: target}",
+        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, predict: x1}",
     },
     "pca": FLAT
     | {"canonicalizers": "[activation_matching]", "codec": PCA, "solver": "{type: rk4, steps: 4}"},
@@ -83,9 +84,9 @@ RUNS: dict[str, dict[str, str]] = {
     },
     "standardize": FLAT | {"codec": "standardize", "coupling": "ot"},
     "conditions": {
-        "zoo": "{type: several, zoos: {few: {type: train, networks: 8, epochs: 1}, "
+        "zoo": "{type: union, zoos: {few: {type: train, networks: 8, epochs: 1}, "
         "many: {type: train, networks: 16, epochs: 2}}}",
-        "condition": "{records: [source], drop: 0.2}",
+        "condition": "{type: covariates, names: [source], p_uncond: 0.2}",
         "sample": "{networks: 8, condition: {source: many}, guidance_scale: 2.0}",
     },
     "width": {"sample": "{networks: 8, architecture: {type: mlp, hidden: [6]}}"},
@@ -120,27 +121,27 @@ RUNS: dict[str, dict[str, str]] = {
         "task": "{type: gaussian, inputs: 2, outputs: 1}",
         "architecture": "{type: mlp, hidden: [2]}",
         "zoo": "{type: gaussian, networks: 64, mean: 1.0, std: 0.3}",
-        "train": "{iterations: 20, time: {type: logit_normal}, held_out: 0, ema: 0}",
+        "train": "{iterations: 20, time: {type: logit_normal}, val_fraction: 0, ema_decay: 0}",
         "metrics": "[moments, likelihood]",
     },
     "regression": {"task": "diabetes", "metrics": "[task_score, model_average]"},
     "other_task": {
         "task": "iris",
         "metrics": "[task_score, {type: task_score, task: {type: iris, split_seed: 1}}]",
-        "nulls": "[untrained, interpolation]",
+        "baselines": "[untrained, interpolation]",
     },
     "checkpoints": FLAT
     | {
         "zoo": "{type: checkpoints, folder: networks}",
         "canonicalizers": "[activation_matching]",
-        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, behavior: {rows: 16}}",
+        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, losses: [{type: function, num_inputs: 16}]}",
     },
     "memory": FLAT
     | {
         "zoo": "{type: checkpoints, folder: networks}",
         "canonicalizers": "[weight_matching]",
         "codec": PCA,
-        "metrics": "[task_score, novelty, {type: l2, pairs: 9}, moments]",
+        "metrics": "[task_score, novelty, {type: weight_distance, pairs: 9}, moments]",
     },
 }
 ARTEFACTS = ("zoo", "canonical", "codec", "flow", "samples", "reference")
@@ -215,14 +216,15 @@ def results(only: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def memory(name: str) -> dict[str, Any]:
-    from wflow_core.memory import Memory
+    from wflow_plugins.streaming.memory import MemoryBudget
+    from wflow_plugins.streaming.storage import Streamed
 
-    return {"memory": Memory.of(BUDGET)} if name == "memory" else {}
+    return {"storage": Streamed(MemoryBudget.parse(BUDGET))} if name == "memory" else {}
 
 
 def sweep() -> dict[str, Any]:
     """Two rows that share a zoo and a flow."""
-    from wflow_core.sweep import run_sweep
+    from wflow_plugins.sweep import run_sweep
 
     Path("main.yaml").write_text(spec_text("main"))
     Path("grid.yaml").write_text(GRID)
@@ -231,9 +233,20 @@ def sweep() -> dict[str, Any]:
     return {"files": {}, "metrics": cells}
 
 
+RENAMED = {"nulls.": "baselines.", "wrong_iou.": "error_iou.", "l2.": "weight_distance."}
+
+
+def renamed(path: str) -> str:
+    """The path of a number as it is called now."""
+    for old, new in RENAMED.items():
+        path = path.replace(f".{old}", f".{new}") if f".{old}" in path else path
+        path = new + path.removeprefix(old) if path.startswith(old) else path
+    return path
+
+
 def differences(before: dict[str, Any], after: dict[str, Any]) -> Iterator[str]:
     for part in ("files", "metrics"):
-        old, new = before[part], after[part]
+        old, new = {renamed(n): of for n, of in before[part].items()}, after[part]
         for name in dict.fromkeys([*old, *new]):
             if old.get(name) != new.get(name):
                 yield f"{part}: {name}: {old.get(name)} -> {new.get(name)}"

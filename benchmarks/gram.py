@@ -30,13 +30,13 @@ from wflow_core.flows.sampling import draw_points
 from wflow_core.flows.training import Trainer
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
-from wflow_core.space import Points, Space
+from wflow_core.space import PointSet, Space
 from wflow_core.specs.options import TrainOptions
-from wflow_core.storage.column_files import stacked_columns
-from wflow_core.storage.column_writing import write_columns
+from wflow_plugins.streaming.column_files import stacked_columns
+from wflow_plugins.streaming.column_writing import write_columns
 from wflow_core.symmetry import Group, Part, Symmetry
 from wflow_core.weights import WeightLayout
-from wflow_core.weights.columns import Block
+from wflow_plugins.streaming.columns import Block
 from wflow_plugins.codecs.pca import Pca
 from wflow_plugins.couplings.independent import Independent
 from wflow_plugins.manifolds.euclidean import Euclidean
@@ -53,7 +53,7 @@ class Vector(Architecture):
     def build(self) -> nn.Module:
         return nn.Linear(*self.signature.inputs, 1, bias=False, device="meta")
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         groups = {"out": Group(1, "anchored")}
         layout = WeightLayout.of_parameters(self.module)
         return Symmetry(groups, (Part("weight", ("out", None)),), layout)
@@ -143,7 +143,7 @@ def flow(codec: Pca, zoo: Path, o: argparse.Namespace) -> tuple[dict, float]:
 
     def train() -> None:
         x = codec.encode_columns(stacked_columns(zoo))
-        points = Points(x, torch.arange(len(x)))
+        points = PointSet(x, torch.arange(len(x)))
         Trainer(of, velocity, Independent(space, prior), points, options, generator).run()
 
     found["flow: encode and train"] = timed(train)

@@ -33,9 +33,9 @@ from wflow_core.assembly.builder import misfit
 from wflow_core.errors import DataError, WflowError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Task
-from wflow_core.objectives import Classification
-from wflow_core.runs.record import versions
-from wflow_core.runs.trained import TrainedFlow
+from wflow_core.interfaces.objective import Classification
+from wflow_core.pipeline.record import versions
+from wflow_plugins.stages.trained_flow import TrainedFlow
 from wflow_core.seeds import stage_generator
 from wflow_core.storage.store import Store
 from wflow_core.weights import WeightSet
@@ -74,7 +74,7 @@ def step_seconds(
     """Of training a population: the mean over one pass, its first step left out."""
     device, objective = start.weights.device, task.objective
     assert objective is not None  # by `target_task`
-    data, module = task.splits["train"].to(device), architecture.module
+    data, module = task.splits["train"].to(device), architecture.template
     steps = -(-len(data) // tuning.batch_size)
     training = BatchedTraining(module, start, objective, tuning.optimizer, steps)
     generator = stage_generator(tuning.seed, "initialisation/seconds", device)

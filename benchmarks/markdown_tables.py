@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wflow_core.sweep.text import NONE, escaped, markdown, shown
+from wflow_plugins.sweep.text import NONE, escaped, markdown, shown
 
 Table = dict[str, Any]
 

@@ -25,7 +25,7 @@ from runs import machine, tell
 from safetensors.torch import save_file
 
 from wflow_core.interfaces.task import Signature
-from wflow_core.symmetry import Element
+from wflow_core.symmetry import GroupElement
 from wflow_plugins.architectures.bert import Bert
 from wflow_plugins.tasks.sentiment import Sentiment
 
@@ -62,10 +62,10 @@ def write_networks(folder: Path, n: int) -> None:
     folder.mkdir(parents=True)
     signature: Signature = Sentiment().signature
     architecture, generator = Bert(signature, **BASE), torch.Generator().manual_seed(0)
-    symmetry, fresh = architecture.bound_symmetry, architecture.initialize(1, generator)
+    symmetry, fresh = architecture.symmetry, architecture.initialize(1, generator)
     for number in range(n):
         noise = torch.randn(fresh.shape, generator=generator) * NOISE * fresh.std()
-        order = Element(symmetry.random(1, generator).perm)
+        order = GroupElement(symmetry.random(1, generator).perm)
         tensors = symmetry.layout.unflatten(symmetry.act(fresh + noise, order))
         save_file(
             {k: t[0].contiguous() for k, t in tensors.items()}, folder / f"{number}.safetensors"

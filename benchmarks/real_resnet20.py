@@ -24,7 +24,7 @@ from torch import Tensor
 
 from wflow_core.interfaces.task import Split
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.groups import Element
+from wflow_core.symmetry.groups import GroupElement
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.resnet20 import Resnet20
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching
@@ -54,8 +54,8 @@ class Real:
         self.matching.fit(self.network)
 
     @property
-    def symmetry(self) -> Symmetry:
-        return self.a.bound_symmetry
+    def define_symmetry(self) -> Symmetry:
+        return self.a.symmetry
 
     @torch.no_grad()
     def accuracy(self, weights: Tensor, buffers: Tensor) -> float:
@@ -78,14 +78,14 @@ class Real:
 def trial(real: Real, noise: float, seed: int, scored: bool) -> dict:
     """Permuted, made noisy, matched; accuracies take longest."""
     symmetry, generator = real.symmetry, torch.Generator().manual_seed(seed)
-    perm = Element(symmetry.random(1, generator).perm)
+    perm = GroupElement(symmetry.random(1, generator).perm)
     before: WeightSet = real.network
     moved = symmetry.act(before.weights, perm)
     if noise:
         moved = real.noisy(moved, noise, generator)
     buffers = symmetry.act_buffers(before.buffers, perm)
     start = time.perf_counter()
-    back = real.matching.element(moved)
+    back = real.matching.group_element(moved)
     seconds = time.perf_counter() - start
     units, right = count(symmetry, symmetry.compose(perm, back))
     w, b = symmetry.act(moved, back), symmetry.act_buffers(buffers, back)
@@ -122,7 +122,7 @@ def summary(rows: list[dict]) -> dict:
     }
 
 
-def count(symmetry: Symmetry, element: Element) -> tuple[int, int]:
+def count(symmetry: Symmetry, element: GroupElement) -> tuple[int, int]:
     """Free units, and those that an element leaves where they are."""
     stay = {name: (p == torch.arange(p.shape[-1])).sum().item() for name, p in element.perm.items()}
     units = {name: prod(symmetry.units(name)) for name in symmetry.free}

@@ -23,7 +23,7 @@ from markdown_tables import Table, whole
 
 from wflow_core.errors import DataError, StoreError, WflowError
 from wflow_core.storage.store import Store
-from wflow_core.sweep.results import TABLE
+from wflow_plugins.sweep.results import TABLE
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.stem: path for path in sorted((ROOT / "docs" / "reproduction").glob("*.md"))}

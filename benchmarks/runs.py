@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 import wflow_core
-from wflow_core.interfaces.component import silent
-from wflow_core.measures.evaluation import measure
-from wflow_core.runs.drawing import draw_networks
+from wflow_core.interfaces.component import no_progress
+from wflow_plugins.evaluation.evaluation import measure
+from wflow_plugins.stages.sample_networks import draw_networks
 from wflow_core.seeds import stage_generator
 
 
@@ -61,6 +61,6 @@ def at_steps(folder: Path, steps: int) -> dict[str, float]:
     options = a.solver.config.model_dump() | {"steps": steps}
     other = replace(a, solver=type(a.solver)(**options))
     generator = stage_generator(a.spec.seed, f"{steps} steps", torch.device("cpu"))
-    networks = draw_networks(other, trained.velocity, a.spec.sample.networks, generator, silent)
+    networks = draw_networks(other, trained.velocity, a.spec.sample.networks, generator, no_progress)
     found = measure([m for m in a.metrics if not m.relative], networks, trained.zoo)
     return {k: found[k].mean().item() for k in ("accuracy", "loss")}

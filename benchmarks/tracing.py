@@ -49,7 +49,7 @@ class Subject:
 
     def agrees(self, symmetry: Symmetry) -> bool:
         if isinstance(self.known, Architecture):
-            return fingerprint(symmetry) == fingerprint(self.known.bound_symmetry)
+            return fingerprint(symmetry) == fingerprint(self.known.symmetry)
         found = [(g.size, g.scaling, *self._parent(symmetry, g.per)) for g in free(symmetry)]
         return Counter(found) == Counter(self.known.free)
 

@@ -63,7 +63,7 @@ def step(velocity: Velocity, batch: int, precision: torch.dtype) -> Callable[[],
 
 def measure(setting: str, rounds: int, device: str) -> dict[str, float]:
     signature, hidden, width, batch = SETTINGS[setting]
-    symmetry = Mlp(signature, hidden=hidden).bound_symmetry
+    symmetry = Mlp(signature, hidden=hidden).symmetry
     space = Space(Euclidean(symmetry.layout.size, symmetry), symmetry)
     steps = {
         name: step(cls(space, width=width, layers=5).to(device), batch, precision)

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from wflow_core.interfaces.task import Signature, Split
 from wflow_core.networks import batched
-from wflow_core.objectives import Classification
+from wflow_core.interfaces.objective import Classification
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.zoos.batched_training import BatchedTraining, Optimizer
@@ -38,7 +38,7 @@ class Unfused(Optimizer):
 
 def together(networks: int, batch: Split, optimizer: Optimizer) -> Callable[[], None]:
     mlp = Mlp(Signature((784,), 10), hidden=[10])
-    start = WeightSet.of(mlp.module, mlp.initialize(networks, torch.Generator().manual_seed(0)))
+    start = WeightSet.from_module(mlp.module, mlp.initialize(networks, torch.Generator().manual_seed(0)))
     training = BatchedTraining(mlp.module, start, Classification(), optimizer, 1000)
     return lambda: training.step(batch)
 

@@ -9,20 +9,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wflow_core.storage.column_files import stacked_columns
+from wflow_plugins.streaming.column_files import stacked_columns
 from wflow_core.testing.world import seeded, small_network
 from wflow_core.weights import WeightSet
-from wflow_core.weights.columns import JoinedColumns
+from wflow_plugins.streaming.columns import JoinedColumns
 from wflow_plugins.codecs.pca import Pca
 
 NETWORK = small_network()
-P = NETWORK.bound_symmetry.layout.size
+P = NETWORK.symmetry.layout.size
 EXACT: dict[str, float] = {"rtol": 0, "atol": 1e-9}
 MODES = ["none", "part", "weight"]
 
 
 def zoo_of(weights: Tensor) -> WeightSet:
-    return WeightSet.of(NETWORK.module, weights)
+    return WeightSet.from_module(NETWORK.module, weights)
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:

@@ -16,8 +16,8 @@ from torch import Tensor
 from wflow_core import registry
 from wflow_core.assembly.assembly import Assembly
 from wflow_core.flows.sampling import time_grid
-from wflow_core.space import Points
-from wflow_core.symmetry import Element
+from wflow_core.space import PointSet
+from wflow_core.symmetry import GroupElement
 
 
 def _seeded() -> torch.Generator:
@@ -29,8 +29,8 @@ def _networks(a: Assembly, n: int = 5) -> Tensor:
 
 
 def _outputs(a: Assembly, weights: Tensor) -> Tensor:
-    a.architecture.module.double()
-    return a.architecture.networks(weights, a.task.splits["train"].x[:9].double())
+    a.architecture.template.double()
+    return a.architecture.batched(weights, a.task.splits["train"].x[:9].double())
 
 
 def _task(a: Assembly, *_: Any) -> None:
@@ -44,13 +44,13 @@ def _zoo(a: Assembly, metrics: Any, _: Path) -> None:
 
 
 def _canonicalizer(a: Assembly, *_: Any) -> None:
-    (canonicalizer,), symmetry, w = a.canonicalizers, a.architecture.bound_symmetry, _networks(a)
-    once = symmetry.act(w, canonicalizer.element(w))
+    (canonicalizer,), symmetry, w = a.canonicalizers, a.architecture.symmetry, _networks(a)
+    once = symmetry.act(w, canonicalizer.group_element(w))
     torch.testing.assert_close(_outputs(a, once), _outputs(a, w), rtol=0, atol=1e-12)
     perm = symmetry.random(len(w), _seeded(), torch.float64).perm
-    other = symmetry.act(w, Element(perm))
+    other = symmetry.act(w, GroupElement(perm))
     for same in (once, other):
-        torch.testing.assert_close(symmetry.act(same, canonicalizer.element(same)), once)
+        torch.testing.assert_close(symmetry.act(same, canonicalizer.group_element(same)), once)
 
 
 def _codec(a: Assembly, *_: Any) -> None:
@@ -64,7 +64,7 @@ def _manifold(a: Assembly, *_: Any) -> None:
     m, (x, y) = a.space.manifold, torch.randn(2, 4, a.space.dim, generator=_seeded())
     torch.testing.assert_close(m.expmap(x, m.logmap(x, y)), y)
     torch.testing.assert_close(m.dist(x, y), m.dist(y, x))
-    part = a.architecture.bound_symmetry.graph.block_of
+    part = a.architecture.symmetry.graph.block_ids
     of_part = [m.inner(x, *[(part == k).float().expand_as(x)] * 2) for k in part.unique()]
     torch.testing.assert_close(torch.stack(of_part), torch.full((6, 4), a.space.dim / 6))
 
@@ -78,7 +78,7 @@ def _prior(a: Assembly, *_: Any) -> None:
 
 def _coupling(a: Assembly, *_: Any) -> None:
     zoo = a.zoo.collect(_seeded())
-    points = Points(zoo.weights, zoo.run)
+    points = PointSet(zoo.weights, zoo.run)
     x0, x1 = a.coupling.draw(points, 7, _seeded())
     prior = a.prior.sample(7, _seeded())
     torch.testing.assert_close(x0.sum(1).sort().values, prior.sum(1).sort().values)

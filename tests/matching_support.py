@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_core.objectives import Classification
-from wflow_core.symmetry import Element, Symmetry
+from wflow_core.interfaces.objective import Classification
+from wflow_core.symmetry import GroupElement, Symmetry
 
 
 class OfBlock(Architecture):
@@ -29,7 +29,7 @@ class OfBlock(Architecture):
     def build(self) -> nn.Module:
         return copy.deepcopy(self.block.module)
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         return self.block.symmetry
 
 
@@ -60,4 +60,4 @@ def copied(symmetry: Symmetry, w: Tensor, seed: int, signs: bool = True) -> Tens
         for name, scale in element.scale.items()
         if symmetry.groups[name].scaling in ("sign", "nonzero")
     }
-    return symmetry.act(w, Element(element.perm, flips if signs else {}))
+    return symmetry.act(w, GroupElement(element.perm, flips if signs else {}))

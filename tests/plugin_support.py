@@ -20,12 +20,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from wflow_core.cli.main import main
-from wflow_core.hooks import Hook, hookimpl
+from wflow_core.interfaces.hook import Hook, hookimpl
 from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.guidance import Guidance
-from wflow_core.symmetry import Element
+from wflow_core.symmetry import GroupElement
 from wflow_core.weights import WeightSet
 
 TINY = """\
@@ -211,11 +211,11 @@ class ByNorm(Canonicalizer):
     def fit(self, zoo: WeightSet) -> None:
         pass
 
-    def element(self, weights: Tensor) -> Element:
-        return Element({"h1": self.norms(weights).argsort(1)})
+    def group_element(self, weights: Tensor) -> GroupElement:
+        return GroupElement({"h1": self.norms(weights).argsort(1)})
 
     def norms(self, weights: Tensor) -> Tensor:
-        layout = self.architecture.bound_symmetry.layout
+        layout = self.architecture.symmetry.layout
         return layout.unflatten(weights)["fc1.weight"].norm(dim=-1)
 
 
@@ -226,7 +226,7 @@ class Drift(Guidance):
         strength: float = 0.0
 
     def drift(self, x: Tensor, t: Tensor) -> Tensor:
-        assert self.decode(x).shape == (len(x), self.architecture.bound_symmetry.layout.size)
+        assert self.decode(x).shape == (len(x), self.architecture.symmetry.layout.size)
         return torch.full_like(x, self.config.strength)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.parts import BoundPart
+from wflow_core.symmetry.parts import ResolvedView
 
 
 def fingerprint(symmetry: Symmetry) -> list[Any]:
@@ -31,7 +31,7 @@ def _of_group(symmetry: Symmetry, name: str) -> tuple[Any, ...]:
     return (shape, group.scaling, sorted(sorted(p) for p in places), min(signed, turned))
 
 
-def _on(symmetry: Symmetry, name: str) -> list[tuple[BoundPart, torch.Tensor]]:
+def _on(symmetry: Symmetry, name: str) -> list[tuple[ResolvedView, torch.Tensor]]:
     """Parts that a group lies on, and the flat places of their entries."""
     found = []
     for part in symmetry.parts:
@@ -43,7 +43,7 @@ def _on(symmetry: Symmetry, name: str) -> list[tuple[BoundPart, torch.Tensor]]:
 
 
 def _units(
-    part: BoundPart, held: torch.Tensor, name: str, shape: tuple[int, ...]
+    part: ResolvedView, held: torch.Tensor, name: str, shape: tuple[int, ...]
 ) -> list[list[int]]:
     """The entries of each unit."""
     rows = []

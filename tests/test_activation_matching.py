@@ -22,7 +22,7 @@ class Flattened(Architecture):
         layers = [nn.Conv2d(1, 3, 2), nn.Tanh(), nn.Flatten(), nn.Linear(12, 2)]
         return nn.Sequential(*layers).double()
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         groups = {
             "h": Group(3, scaling="sign"),
             "i": Group(1, "anchored"),
@@ -34,14 +34,14 @@ class Flattened(Architecture):
             Part("3.weight", ("o", "h", None), view=(2, 3, 4), power={"h": -1}),
             Part("3.bias", ("o",)),
         )
-        return Symmetry(groups, parts, WeightLayout.of_parameters(self.module))
+        return Symmetry(groups, parts, WeightLayout.of_parameters(self.template))
 
 
 class Unread(Flattened):
     """The same, but that nothing is said to read the channels."""
 
-    def symmetry(self) -> Symmetry:
-        whole = super().symmetry()
+    def define_symmetry(self) -> Symmetry:
+        whole = super().define_symmetry()
         parts = [p.part for p in whole.parts if p.part.tensor != "3.weight"]
         groups = whole.groups | {"flat": Group(12, "anchored")}
         return Symmetry(groups, (*parts, Part("3.weight", ("o", "flat"))), whole.layout)
@@ -53,7 +53,7 @@ def architectures() -> list[Architecture]:
 
 
 def random_weights(architecture: Architecture, n: int) -> Tensor:
-    size = architecture.bound_symmetry.layout.size
+    size = architecture.symmetry.layout.size
     return torch.randn(n, size, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
 
 
@@ -64,14 +64,14 @@ def test_a_permuted_copy_is_brought_back(architecture: Architecture) -> None:
     component = ActivationMatching(architecture, TrainingOnly(architecture))
     w = random_weights(architecture, 1)
     component.reference = w
-    moved = copied(architecture.bound_symmetry, w.expand(4, -1), seed=2)
-    found = architecture.bound_symmetry.act(moved, component.element(moved))
+    moved = copied(architecture.symmetry, w.expand(4, -1), seed=2)
+    found = architecture.symmetry.act(moved, component.group_element(moved))
     torch.testing.assert_close(found, w.expand(4, -1), rtol=0, atol=1e-12)
 
 
 def test_activations_are_those_of_the_module() -> None:
     architecture = OfBlock("mlp")
-    module, symmetry = architecture.block.module, architecture.bound_symmetry
+    module, symmetry = architecture.block.module, architecture.symmetry
     w, x = random_weights(architecture, 2), architecture.block.x
     state = symmetry.layout.unflatten(w)
     found = activations(module, readers(module, symmetry), state, x)
@@ -85,13 +85,13 @@ def test_activations_are_those_of_the_module() -> None:
 def test_a_unit_that_is_always_off_does_not_spoil_the_others() -> None:
     architecture = OfBlock("mlp")
     component = ActivationMatching(architecture, TrainingOnly(architecture))
-    symmetry = architecture.bound_symmetry
+    symmetry = architecture.symmetry
     tensors = symmetry.layout.unflatten(random_weights(architecture, 1).clone())
     tensors["0.bias"][:, 2] = -1e3
     w = symmetry.layout.flatten(tensors)
     component.reference = w
     moved = copied(symmetry, w, seed=3, signs=False)
-    assert torch.equal(symmetry.act(moved, component.element(moved)), w)
+    assert torch.equal(symmetry.act(moved, component.group_element(moved)), w)
 
 
 def test_what_it_cannot_see_is_refused() -> None:

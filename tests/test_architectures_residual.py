@@ -18,9 +18,9 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.groups import Element, Group, Part
-from wflow_core.symmetry.matching import align
-from wflow_core.symmetry.unit_spheres import unit_spheres
+from wflow_core.symmetry.groups import GroupElement, Group, Part
+from wflow_plugins.matching.matching import align
+from wflow_plugins.manifolds.unit_spheres import unit_spheres
 from wflow_core.testing.world import SmallTask, seeded
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.cnn import Cnn
@@ -81,7 +81,7 @@ def far(after: Tensor, before: Tensor) -> float:
 @every
 def test_random_elements_of_every_group_keep_the_function(name: str) -> None:
     a = ARCHITECTURES[name]
-    symmetry = a.bound_symmetry
+    symmetry = a.symmetry
     (w, b), e = drawn(symmetry, 20), symmetry.random(20, seeded(2), torch.float64)
     before = outputs(a, w, b)
     moved = symmetry.act(w, e), symmetry.act_buffers(b, e)
@@ -95,7 +95,7 @@ def test_random_elements_of_every_group_keep_the_function(name: str) -> None:
 def test_each_group_alone_keeps_the_function(name: str) -> None:
     """A network a group: network i is moved by its permutation or scale of group i only."""
     a = ARCHITECTURES[name]
-    symmetry = a.bound_symmetry
+    symmetry = a.symmetry
     kinds = [(kind, g) for g, of in symmetry.free.items() for kind in ("perm", "scale")
              if kind == "perm" or of.scaling != "none"]  # fmt: skip
     w, b = (t[:1].expand(len(kinds), -1) for t in drawn(symmetry, 1))
@@ -106,20 +106,20 @@ def test_each_group_alone_keeps_the_function(name: str) -> None:
         own = only[kind].setdefault(group, torch.ones_like(drawn_one)).clone()
         own[i] = drawn_one[i]
         only[kind][group] = own
-    element = Element(**only)
+    element = GroupElement(**only)
     moved = symmetry.act(w, element), symmetry.act_buffers(b, element)
     assert far(outputs(a, *moved), outputs(a, w, b)) < 1e-12
 
 
 @every
 def test_every_group_between_input_and_output_is_free(name: str) -> None:
-    groups = ARCHITECTURES[name].bound_symmetry.groups
+    groups = ARCHITECTURES[name].symmetry.groups
     assert [g for g, group in groups.items() if not group.free] == ["input", "output"]
 
 
 def test_what_scalings_go_through() -> None:
     scaling = {
-        name: {g.scaling for g in ARCHITECTURES[name].bound_symmetry.free.values()}
+        name: {g.scaling for g in ARCHITECTURES[name].symmetry.free.values()}
         for name in ARCHITECTURES
     }
     assert scaling.pop("cnn gelu") == {"none"}
@@ -132,19 +132,19 @@ def test_what_scalings_go_through() -> None:
 def test_a_wrong_group_is_found_out(name: str) -> None:
     """The law above can fail: outputs that are declared free, or a stream cut in two."""
     a = ARCHITECTURES[name]
-    s = a.bound_symmetry
+    s = a.symmetry
     groups = dict(s.groups) | {"output": Group(a.signature.outputs)}
     wrong = Symmetry(groups, tuple(p.part for p in s.parts), s.layout, s.buffer_layout)
     (w, b), e = drawn(s, 3), wrong.random(3, seeded(2))
-    moved = Element(perm={"output": e.perm["output"]})
+    moved = GroupElement(perm={"output": e.perm["output"]})
     assert far(outputs(a, wrong.act(w, moved), b), outputs(a, w, b)) > 1e-3
 
 
 @every
 def test_permuted_networks_are_matched(name: str) -> None:
-    symmetry = ARCHITECTURES[name].bound_symmetry
+    symmetry = ARCHITECTURES[name].symmetry
     w, _ = drawn(symmetry, 3)
-    moved = symmetry.act(w, Element(symmetry.random(3, seeded(4)).perm))
+    moved = symmetry.act(w, GroupElement(symmetry.random(3, seeded(4)).perm))
     assert torch.equal(align(symmetry, moved, w), w)
 
 
@@ -152,7 +152,7 @@ def test_permuted_networks_are_matched(name: str) -> None:
 def test_all_networks_are_drawn_like_the_module(name: str) -> None:
     """The spread of each tensor, over many networks, is that of torch's own modules."""
     a = ARCHITECTURES[name]
-    layout, n = a.bound_symmetry.layout, 60
+    layout, n = a.symmetry.layout, 60
     many = layout.unflatten(a.initialize(n, seeded(5)))
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -206,7 +206,7 @@ def test_names_and_sizes_of_the_published_networks() -> None:
 
 
 def test_units_of_zero_padded_streams_nest() -> None:
-    symmetry = Resnet20(Signature((3, 8, 8), 10)).bound_symmetry
+    symmetry = Resnet20(Signature((3, 8, 8), 10)).symmetry
     (part,) = (p for p in symmetry.parts if p.part.tensor == "linear.weight")
     assert part.axes[1] == (
         ("stream3", 0, 16), ("stream2", 0, 8), ("stream1", 0, 16), ("stream2", 8, 16),
@@ -219,18 +219,18 @@ def test_units_of_zero_padded_streams_nest() -> None:
 def test_all_units_are_brought_to_their_spheres(name: str) -> None:
     """Streams too: the sphere of a unit is over the BatchNorms of all the blocks that write it."""
     a = ARCHITECTURES[name]
-    symmetry, to = a.bound_symmetry, ReluSphere(a)
+    symmetry, to = a.symmetry, ReluSphere(a)
     (w, b), e = drawn(symmetry, 3), symmetry.random(3, seeded(6), torch.float64)
     before = outputs(a, w, b)
-    canonical = to.act(w, to.element(w))
+    canonical = to.act(w, to.group_element(w))
     assert far(outputs(a, canonical, b), before) < 1e-12
     spheres = unit_spheres(symmetry)
     assert spheres.keys() == symmetry.free.keys()
     for places in spheres.values():
         norm = canonical[:, places.flatten()].unflatten(1, places.shape).norm(dim=2)
         torch.testing.assert_close(norm, torch.ones_like(norm))
-    other = symmetry.act(w, Element(scale=e.scale))
-    torch.testing.assert_close(to.act(other, to.element(other)), canonical)
+    other = symmetry.act(w, GroupElement(scale=e.scale))
+    torch.testing.assert_close(to.act(other, to.group_element(other)), canonical)
     assert a.__class__ is Cnn or spheres["stream1"].shape[1] > 2
 
 
@@ -258,7 +258,7 @@ def real() -> tuple[Resnet20, WeightSet]:
     a = Resnet20(Signature((3, 32, 32), 10))
     folder, pattern = str(CHECKPOINT.parent), CHECKPOINT.name
     zoo = Checkpoints(SmallTask(), a, folder=folder, pattern=pattern).collect(seeded())
-    return a, WeightSet.of(a.module, zoo.weights.double(), zoo.buffers.double())
+    return a, WeightSet.from_module(a.module, zoo.weights.double(), zoo.buffers.double())
 
 
 def reference(state: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -304,8 +304,8 @@ def test_the_real_network_computes_what_its_authors_did() -> None:
 @needs_checkpoint
 def test_the_real_network_keeps_its_accuracy_when_moved_and_is_found_again() -> None:
     a, zoo = real()
-    symmetry, (x, y) = a.bound_symmetry, cifar(50)
-    perm = Element(symmetry.random(1, seeded(1)).perm)
+    symmetry, (x, y) = a.symmetry, cifar(50)
+    perm = GroupElement(symmetry.random(1, seeded(1)).perm)
     moved = symmetry.act(zoo.weights, perm), symmetry.act_buffers(zoo.buffers, perm)
     before = outputs(a, zoo.weights.float(), zoo.buffers.float(), x)
     after = outputs(a, *(t.float() for t in moved), x)
@@ -317,7 +317,7 @@ def test_the_real_network_keeps_its_accuracy_when_moved_and_is_found_again() -> 
 @needs_checkpoint
 def test_random_elements_keep_the_real_function() -> None:
     a, zoo = real()
-    x, symmetry = a.signature.draw(1, seeded(1)).double(), a.bound_symmetry
+    x, symmetry = a.signature.draw(1, seeded(1)).double(), a.symmetry
     e = symmetry.random(2, seeded(2), torch.float64)
     w, b = zoo.weights.expand(2, -1), zoo.buffers.expand(2, -1)
     moved = symmetry.act(w, e), symmetry.act_buffers(b, e)
@@ -333,9 +333,9 @@ def test_a_real_convolutional_network_is_read_and_keeps_its_function() -> None:
     a = Cnn(Signature((1, 28, 28), 10), head="flatten", hidden=[500], **options)
     folder, pattern = str(DATA / "checkpoints"), "botorch_mnist_cnn.pt"
     zoo = Checkpoints(SmallTask(), a, folder=folder, pattern=pattern).collect(seeded())
-    symmetry, w = a.bound_symmetry, zoo.weights.double()
+    symmetry, w = a.symmetry, zoo.weights.double()
     moved = symmetry.act(w, symmetry.random(1, seeded(1), torch.float64))
     none = w.new_zeros(1, 0)
     assert far(outputs(a, moved, none), outputs(a, w, none)) < 1e-12
-    perm = Element(symmetry.random(1, seeded(2)).perm)
+    perm = GroupElement(symmetry.random(1, seeded(2)).perm)
     assert torch.equal(align(symmetry, symmetry.act(w, perm), w), w)

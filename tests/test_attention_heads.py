@@ -14,7 +14,7 @@ from transformer_support import bert, outputs, random_weights, seeded, vit
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
-from wflow_core.symmetry import Element, Group, Part, Symmetry
+from wflow_core.symmetry import GroupElement, Group, Part, Symmetry
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.attention_gauge import AttentionGauge, balanced
@@ -29,7 +29,7 @@ HEADS = [AttentionGauge, Transfusion]
 
 def turned(architecture: Architecture, w: Tensor, seed: int) -> Tensor:
     """The same functions, with random invertible matrices in every head."""
-    symmetry, g = architecture.bound_symmetry, seeded(seed)
+    symmetry, g = architecture.symmetry, seeded(seed)
     pieces = symmetry.graph.split(w)
     for group in linear_pairs(symmetry, "test"):
         writes, reads = sides(symmetry, pieces, group)
@@ -42,11 +42,11 @@ def turned(architecture: Architecture, w: Tensor, seed: int) -> Tensor:
 
 def gauged(architecture: Architecture, w: Tensor) -> Tensor:
     gauge = AttentionGauge(architecture)
-    return gauge.act(w, gauge.element(w))
+    return gauge.act(w, gauge.group_element(w))
 
 
 def zoo_of(architecture: Architecture, w: Tensor) -> WeightSet:
-    return WeightSet.of(architecture.module, w, initial=random_weights(architecture, len(w), 9))
+    return WeightSet.from_module(architecture.template, w, initial=random_weights(architecture, len(w), 9))
 
 
 @each
@@ -60,15 +60,15 @@ def test_all_representatives_of_a_network_become_one(architecture: Architecture)
 
 def copied_inside(architecture: Architecture, w: Tensor) -> Tensor:
     """Dimensions inside heads permuted and scaled."""
-    e = architecture.bound_symmetry.random(len(w), seeded(4), w.dtype)
-    inner = set(linear_pairs(architecture.bound_symmetry, "test"))
+    e = architecture.symmetry.random(len(w), seeded(4), w.dtype)
+    inner = set(linear_pairs(architecture.symmetry, "test"))
     perm, scale = ({g: v for g, v in of.items() if g in inner} for of in (e.perm, e.scale))
-    return architecture.bound_symmetry.act(w, Element(perm, scale))
+    return architecture.symmetry.act(w, GroupElement(perm, scale))
 
 
 @each
 def test_the_function_stays_and_nothing_else_moves(architecture: Architecture) -> None:
-    w, symmetry = random_weights(architecture, 3), architecture.bound_symmetry
+    w, symmetry = random_weights(architecture, 3), architecture.symmetry
     moved = gauged(architecture, w)
     torch.testing.assert_close(
         outputs(architecture, moved), outputs(architecture, w), rtol=0, atol=1e-12
@@ -81,7 +81,7 @@ def test_the_function_stays_and_nothing_else_moves(architecture: Architecture) -
 
 @each
 def test_the_representative_is_balanced_and_the_smallest(architecture: Architecture) -> None:
-    w, symmetry = random_weights(architecture, 3), architecture.bound_symmetry
+    w, symmetry = random_weights(architecture, 3), architecture.symmetry
     moved = gauged(architecture, w)
     for group in linear_pairs(symmetry, "test"):
         writes, reads = sides(symmetry, symmetry.graph.split(moved), group)
@@ -97,10 +97,10 @@ def test_the_representative_is_balanced_and_the_smallest(architecture: Architect
 
 @each
 def test_units_outside_of_heads_may_come_in_any_order(architecture: Architecture) -> None:
-    w, symmetry = random_weights(architecture, 3), architecture.bound_symmetry
+    w, symmetry = random_weights(architecture, 3), architecture.symmetry
     perm = symmetry.random(3, seeded(2)).perm
     inner = set(linear_pairs(symmetry, "test"))
-    element = Element({g: p for g, p in perm.items() if g not in inner})
+    element = GroupElement({g: p for g, p in perm.items() if g not in inner})
     torch.testing.assert_close(
         gauged(architecture, symmetry.act(w, element)),
         symmetry.act(gauged(architecture, w), element),
@@ -145,19 +145,19 @@ def test_networks_in_float32_are_balanced_to_its_rounding() -> None:
 def test_transfusion_brings_a_permuted_copy_back(architecture: Architecture) -> None:
     w, fusion = random_weights(architecture, 1), Transfusion(architecture)
     fusion.reference = w
-    moved = copied(architecture.bound_symmetry, w.expand(4, -1), seed=2)
-    found = architecture.bound_symmetry.act(moved, fusion.element(moved))
+    moved = copied(architecture.symmetry, w.expand(4, -1), seed=2)
+    found = architecture.symmetry.act(moved, fusion.group_element(moved))
     torch.testing.assert_close(found, w.expand(4, -1), rtol=0, atol=1e-12)
 
 
 @each
 def test_transfusion_pairs_heads_whatever_is_inside_them(architecture: Architecture) -> None:
-    w, symmetry = random_weights(architecture, 1), architecture.bound_symmetry
+    w, symmetry = random_weights(architecture, 1), architecture.symmetry
     fusion = Transfusion(architecture)
     fusion.reference = w
     element = symmetry.random(6, seeded(3), w.dtype)
     moved = turned(architecture, symmetry.act(w.expand(6, -1), element), 7)
-    found, back = fusion.element(moved), symmetry.inverse(element)
+    found, back = fusion.group_element(moved), symmetry.inverse(element)
     for heads in fusion.inside:
         assert torch.equal(found.perm[heads], back.perm[heads])
 
@@ -165,7 +165,7 @@ def test_transfusion_pairs_heads_whatever_is_inside_them(architecture: Architect
 def test_transfusion_goes_by_spectra_where_weights_say_otherwise() -> None:
     """The own heads are the wanted ones in another order, turned in the space of inputs."""
     architecture = vit(depth=1, heads=2, qkv_bias=False)
-    w, symmetry = random_weights(architecture, 1), architecture.bound_symmetry
+    w, symmetry = random_weights(architecture, 1), architecture.symmetry
     turn, _ = torch.linalg.qr(torch.randn(12, 12, generator=seeded(), dtype=w.dtype))
     tensors = symmetry.layout.unflatten(w.clone())
     swapped = tensors["blocks.0.attn.qkv.weight"].view(1, 3, 2, 6, 12).flip(2)
@@ -175,7 +175,7 @@ def test_transfusion_goes_by_spectra_where_weights_say_otherwise() -> None:
     fusion = Transfusion(architecture)
     fusion.reference = w
     own = symmetry.layout.flatten(tensors)
-    assert fusion.element(own).perm["blocks.0.heads"].tolist() == [[1, 0]]
+    assert fusion.group_element(own).perm["blocks.0.heads"].tolist() == [[1, 0]]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
@@ -194,7 +194,7 @@ def test_canonicalizers_compose_in_any_order(order: tuple[int, ...]) -> None:
 @each
 def test_gauge_then_transfusion_finds_a_copy_of_any_kind(architecture: Architecture) -> None:
     """One network, its units in other orders and its heads turned at random, becomes one again."""
-    symmetry, w = architecture.bound_symmetry, random_weights(architecture, 1).expand(4, -1)
+    symmetry, w = architecture.symmetry, random_weights(architecture, 1).expand(4, -1)
     copies = turned(architecture, symmetry.act(w, symmetry.random(4, seeded(5), w.dtype)), 6)
     zoo = zoo_of(architecture, gauged(architecture, copies))
     fusion = Transfusion(architecture, rounds=0)

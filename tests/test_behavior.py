@@ -10,10 +10,10 @@ from plugin_support import refused, tiny, wflow, write_spec
 from torch import Tensor
 from torch.distributions import Categorical, Normal, kl_divergence
 
-from wflow_core.flows.behavior import Behavior
+from wflow_plugins.losses.function import Behavior
 from wflow_core.flows.flow import Flow, FlowOptions
-from wflow_core.objectives import Classification, Regression
-from wflow_core.space import as_it_is
+from wflow_core.interfaces.objective import Classification, Regression
+from wflow_core.space import identity
 from wflow_core.specs.options import BehaviorOptions
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.manifolds.euclidean import Euclidean
@@ -24,7 +24,7 @@ from wflow_plugins.tasks.iris import Iris
 def behavior() -> Behavior:
     task = Iris()
     mlp = Mlp(task.signature, hidden=[4])
-    return Behavior(task, mlp, as_it_is, BehaviorOptions(weight=2.0, rows=16))
+    return Behavior(task, mlp, identity, BehaviorOptions(weight=2.0, rows=16))
 
 
 def drawn(behavior: Behavior, n: int, seed: int) -> Tensor:
@@ -35,18 +35,18 @@ def test_divergences_are_those_of_torch() -> None:
     generator = torch.Generator().manual_seed(0)
     found, wanted = torch.randn(2, 3, 5, 4, generator=generator)
     torch.testing.assert_close(
-        Classification().divergence(found, wanted),
+        Classification().output_divergence(found, wanted),
         kl_divergence(Categorical(logits=wanted), Categorical(logits=found)),
     )
     torch.testing.assert_close(
-        Regression(0.3).divergence(found, wanted),
+        Regression(0.3).output_divergence(found, wanted),
         kl_divergence(Normal(wanted, 0.3), Normal(found, 0.3)).sum(-1),
     )
 
 
 def test_the_same_function_costs_nothing_and_another_does(behavior: Behavior) -> None:
     ends, wanted = drawn(behavior, 3, 0), drawn(behavior, 3, 1)
-    symmetry = behavior.architecture.bound_symmetry
+    symmetry = behavior.architecture.symmetry
     turned = symmetry.act(wanted, symmetry.random(3, torch.Generator().manual_seed(2)))
     assert not torch.equal(turned, wanted)
     torch.testing.assert_close(behavior(turned, wanted), torch.zeros(3))
@@ -56,7 +56,7 @@ def test_the_same_function_costs_nothing_and_another_does(behavior: Behavior) ->
 def test_the_weight_is_a_factor(behavior: Behavior) -> None:
     ends, wanted = drawn(behavior, 3, 0), drawn(behavior, 3, 1)
     once = Behavior(
-        behavior.task, behavior.architecture, as_it_is, BehaviorOptions(weight=1.0, rows=16)
+        behavior.task, behavior.architecture, identity, BehaviorOptions(weight=1.0, rows=16)
     )
     seeds = [torch.Generator().manual_seed(5) for _ in range(2)]
     torch.testing.assert_close(behavior(ends, wanted, seeds[0]), 2 * once(ends, wanted, seeds[1]))

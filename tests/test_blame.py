@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from plugin_support import distribution, refused, tiny, wflow, write_spec
 
-from wflow_core.blame import LONGEST, Blame, blame, one_line
+from wflow_core.pipeline.error_origin import LONGEST, Blame, blame, one_line
 
 METRIC = """
 from wflow_core.interfaces.metric import Metric

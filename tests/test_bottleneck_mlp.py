@@ -54,6 +54,6 @@ def test_nothing_is_added_to_the_network() -> None:
 
 
 def test_another_width_is_refused() -> None:
-    symmetry = Mlp(Signature((5,), 3), hidden=[6]).bound_symmetry
+    symmetry = Mlp(Signature((5,), 3), hidden=[6]).symmetry
     with pytest.raises(UnsupportedError, match="was built for 40 weights and cannot take 57"):
         BottleneckMlp(FLAT)(torch.randn(1, 57), torch.rand(1), symmetry)

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.flows.behavior import Behavior
+from wflow_plugins.losses.function import Behavior
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_core.networks.by_batch import by_batch, networks_by_batch, norms_with_statistics
-from wflow_core.objectives import Classification
-from wflow_core.space import as_it_is
+from wflow_plugins.batchnorm.batch_statistics import by_batch, networks_by_batch, norms_with_statistics
+from wflow_core.interfaces.objective import Classification
+from wflow_core.space import identity
 from wflow_core.specs.options import BehaviorOptions
 from wflow_core.testing.world import seeded
 from wflow_plugins.architectures.cnn import Cnn
@@ -95,8 +95,8 @@ def test_what_has_no_statistics_computes_as_ever() -> None:
 
 def test_one_row_alone_is_refused() -> None:
     for ask in (
-        lambda: TaskLoss(Images(), NETWORK, as_it_is, batch_size=1),
-        lambda: Behavior(Images(), NETWORK, as_it_is, BehaviorOptions(rows=1)),
+        lambda: TaskLoss(Images(), NETWORK, identity, batch_size=1),
+        lambda: Behavior(Images(), NETWORK, identity, BehaviorOptions(rows=1)),
     ):
         with pytest.raises(UnsupportedError, match="take two rows at least"):
             ask()
@@ -104,7 +104,7 @@ def test_one_row_alone_is_refused() -> None:
 
 def test_the_guidance_goes_down_the_loss_of_modules_that_train() -> None:
     task, x = Images(), weights()
-    drift = TaskLoss(task, NETWORK, as_it_is, strength=2.0).drift(x, HALF)
+    drift = TaskLoss(task, NETWORK, identity, strength=2.0).drift(x, HALF)
     point = x.requires_grad_()
     (slope,) = torch.autograd.grad(loss(point, task.splits["train"]).sum(), point)
     torch.testing.assert_close(drift, -2 * slope)
@@ -113,7 +113,7 @@ def test_the_guidance_goes_down_the_loss_of_modules_that_train() -> None:
 def test_chunks_of_rows_are_spread_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the rows, each chunk would hold one class and be normalised by it."""
     data, x = Images().splits["train"], weights()
-    guidance = TaskLoss(Images(), NETWORK, as_it_is)
+    guidance = TaskLoss(Images(), NETWORK, identity)
     monkeypatch.setattr(task_loss, "ENTRIES", 1)
     monkeypatch.setattr(task_loss, "LEAST", 50)
     chunks = list(guidance._chunks(data, 1))
@@ -125,9 +125,9 @@ def test_chunks_of_rows_are_spread_over_all(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_behavior_compares_by_the_same_rows() -> None:
-    behavior = Behavior(Images(), NETWORK, as_it_is, BehaviorOptions(weight=1.0, rows=40))
+    behavior = Behavior(Images(), NETWORK, identity, BehaviorOptions(weight=1.0, rows=40))
     wanted, ends = weights(), weights(6)[3:]
-    symmetry = NETWORK.bound_symmetry
+    symmetry = NETWORK.symmetry
     turned = symmetry.act(wanted, symmetry.random(3, seeded(2)))
     assert not torch.equal(turned, wanted)
     behavior._inputs[wanted.device] = Images().splits["train"].x.double()
@@ -137,7 +137,7 @@ def test_behavior_compares_by_the_same_rows() -> None:
 
 def test_other_buffers_are_refused() -> None:
     with pytest.raises(UnsupportedError, match="buffers that no rows of data give"):
-        Behavior(Images(), Counting(IMAGE, channels=[2]), as_it_is, BehaviorOptions())
+        Behavior(Images(), Counting(IMAGE, channels=[2]), identity, BehaviorOptions())
 
 
 def test_every_statistic_is_dropped() -> None:

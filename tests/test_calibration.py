@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.objectives import Objective, Regression
+from wflow_core.interfaces.objective import Objective, Regression
 from wflow_core.testing.world import SmallTask, seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
@@ -119,9 +119,9 @@ def test_of_classes_alone_and_together() -> None:
 
 def _constant(network: Architecture, values: Tensor) -> WeightSet:
     """Networks of one output that give a value whatever the input."""
-    w = torch.zeros(len(values), network.bound_symmetry.layout.size)
-    w[:, network.bound_symmetry.layout.slots[-1].offset] = values
-    return WeightSet.of(network.module, w)
+    w = torch.zeros(len(values), network.symmetry.layout.size)
+    w[:, network.symmetry.layout.slots[-1].offset] = values
+    return WeightSet.from_module(network.template, w)
 
 
 def test_of_values_alone_and_together() -> None:
@@ -151,11 +151,11 @@ def test_an_objective_of_another_kind_is_refused() -> None:
 
 
 def test_disagreement_counts_other_decisions() -> None:
-    layout = small_network().bound_symmetry.layout
+    layout = small_network().symmetry.layout
     w = torch.zeros(3, layout.size)
     bias = layout.by_name["4.bias"].offset
     w[0, bias], w[1, bias], w[2, bias + 1] = 1.0, 9.0, 1.0
-    networks = WeightSet.of(small_network().module, w)
+    networks = WeightSet.from_module(small_network().module, w)
     metric = Disagreement(small_task(), small_network())
     found = metric.measure(networks, networks)["disagreement"]
     assert sorted(found.tolist()) == [0.0, 1.0, 1.0]

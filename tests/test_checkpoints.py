@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from wflow_core.errors import DataError
 from wflow_core.interfaces.task import Signature
-from wflow_core.runs.export import write_networks
+from wflow_plugins.commands.export import write_networks
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
-from wflow_plugins.zoos.state_fit import fit_state
+from wflow_plugins.zoos.state_dict_matching import fit_state
 
 
 def prefixed(state: State, prefix: str) -> State:
@@ -201,7 +201,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     zoo = tensors(folder / "first", "zoo")["weights"]
     module = Mlp(Signature((30,), 2), hidden=[4]).module
-    write_networks(WeightSet.of(module, zoo), folder / "nets", separate=True)
+    write_networks(WeightSet.from_module(module, zoo), folder / "nets", separate=True)
     write_spec(folder, spec.read_text().replace("type: train, networks: 24, epochs: 2", ZOO))
     return folder
 

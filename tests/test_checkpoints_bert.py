@@ -23,7 +23,7 @@ BERT = Bert(TASK.signature, width=8, heads=2, intermediate=6, positions=9)
 
 def state() -> State:
     weights = BERT.initialize(1, torch.Generator().manual_seed(0))
-    return dict(WeightSet.of(BERT.module, weights).state_dicts()[0])
+    return dict(WeightSet.from_module(BERT.module, weights).state_dicts()[0])
 
 
 def collected(folder: Path, held: State) -> tuple[Checkpoints, State]:

@@ -336,7 +336,7 @@ def test_a_program_error_is_not_hidden(tmp_path: Path, monkeypatch: pytest.Monke
     def fails(*args: object) -> None:
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr("wflow_core.runs.stages.collect", fails)
+    monkeypatch.setattr("wflow_plugins.stages.collect", fails)
     result = wflow("run", write_spec(tmp_path), "--out", tmp_path / "out")
     assert isinstance(result.exception, RuntimeError)
 

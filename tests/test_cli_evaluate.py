@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 
 import wflow_core
 from wflow_core.errors import DataError, PluginError, SpaceError
-from wflow_core.runs.export import read_networks, write_networks
-from wflow_core.runs.trained import TrainedFlow
+from wflow_plugins.commands.export import read_networks, write_networks
+from wflow_plugins.stages.trained_flow import TrainedFlow
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_networks_of_a_folder(
 ) -> None:
     out = tmp_path / "more"
     assert wflow("sample", run, "--networks", 3, "--out", out, *options).exit_code == 0
-    read, made = read_networks(out, flow.assembly.architecture.module), flow.sample(3)
+    read, made = read_networks(out, flow.assembly.architecture.template), flow.sample(3)
     assert torch.equal(read.weights, made.weights)
     assert torch.equal(read.buffers, made.buffers)
     found = evaluated(run, "--networks", out, "--metric", "task_score")
@@ -180,7 +180,7 @@ def test_folders_that_are_spoilt(
     write_networks(flow.samples[:3], folder, separate)
     spoil(folder)
     with pytest.raises(DataError) as caught:
-        read_networks(folder, flow.assembly.architecture.module)
+        read_networks(folder, flow.assembly.architecture.template)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from wflow_core.errors import DataError, StoreError
-from wflow_core.storage.column_files import checkpoint_columns, stacked_columns
-from wflow_core.storage.column_writing import write_columns
+from wflow_plugins.streaming.column_files import checkpoint_columns, stacked_columns
+from wflow_plugins.streaming.column_writing import write_columns
 from wflow_core.weights import WeightLayout
-from wflow_core.weights.columns import Columns, HeldColumns, JoinedColumns
+from wflow_plugins.streaming.columns import Columns, HeldColumns, JoinedColumns
 from wflow_plugins.codecs import slices
 
 
@@ -80,7 +80,7 @@ def test_checkpoints_are_read_by_name(single: bool, width: int, tmp_path: Path) 
             save_file({n: t for n, t in state.items() if files[n] == file}, tmp_path / file)
         index = json.dumps({"weight_map": files})
         (tmp_path / "model.safetensors.index.json").write_text(index)
-    found = checkpoint_columns(tmp_path, NETWORK.bound_symmetry.layout)
+    found = checkpoint_columns(tmp_path, NETWORK.symmetry.layout)
     assert torch.equal(joined(found, width), normal(1, P).float())
 
 
@@ -157,7 +157,7 @@ def test_pieces_match_whatever_is_read_at_once(
     step: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slices, "STEP", step)
-    w, parts = normal(3, P), slices.of_parts(NETWORK.bound_symmetry)
+    w, parts = normal(3, P), slices.of_parts(NETWORK.symmetry)
     columns = HeldColumns(w)
     monkeypatch.setattr(columns, "width", lambda: width)
     found = list(slices.pieces(columns, parts))

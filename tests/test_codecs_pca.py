@@ -17,7 +17,7 @@ from torch import Tensor
 import wflow_core
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.testing.world import seeded
-from wflow_core.weights.columns import HeldColumns
+from wflow_plugins.streaming.columns import HeldColumns
 from wflow_plugins.codecs import slices
 from wflow_plugins.codecs.pca import Pca
 from wflow_plugins.codecs.slices import of_parts
@@ -47,7 +47,7 @@ def test_as_scikit_learn_does(n: int, whiten: bool, standardize: str) -> None:
 
 
 def test_parts_count_alike_when_standardized_by_part() -> None:
-    w, ends = normal(9, P), of_parts(NETWORK.bound_symmetry).tolist()
+    w, ends = normal(9, P), of_parts(NETWORK.symmetry).tolist()
     scaled = w.clone()
     for i, (a, b) in enumerate(pairwise(ends)):
         scaled[:, a:b] *= 10.0**i

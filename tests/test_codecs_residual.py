@@ -27,7 +27,7 @@ def test_sampled_networks_keep_their_coordinates(standardize: str) -> None:
 
 
 def test_the_residual_is_the_noise_of_each_part() -> None:
-    ends = of_parts(NETWORK.bound_symmetry)
+    ends = of_parts(NETWORK.symmetry)
     stds = torch.tensor([0.2, 0.5, 0.3, 0.8, 0.4, 0.6]).double().repeat_interleave(ends.diff())
     found = []
     for seed in range(40):

@@ -31,7 +31,7 @@ def test_each_weight_as_scikit_learn_does(n: int) -> None:
 
 def test_each_part_has_mean_zero_and_variance_one() -> None:
     w = 1e6 + normal(5, P)
-    slices = of_parts(NETWORK.bound_symmetry).tolist()
+    slices = of_parts(NETWORK.symmetry).tolist()
     codec = fitted(w, "part")
     for a, b in pairwise(slices):
         part = codec.encode(w)[:, a:b]

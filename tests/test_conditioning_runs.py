@@ -12,8 +12,8 @@ from torch import Tensor
 
 import wflow_core
 from wflow_core.errors import DataError, SpecError, UnsupportedError
-from wflow_core.runs.export import read_networks
-from wflow_core.runs.trained import TrainedFlow
+from wflow_plugins.commands.export import read_networks
+from wflow_plugins.stages.trained_flow import TrainedFlow
 from wflow_core.specs.spec import spec_from_text
 
 LOW, HIGH, STD = -1.0, 2.0, 0.3
@@ -104,7 +104,7 @@ def test_the_command_asks_for_conditions(run: Path, tmp_path: Path) -> None:
     done = wflow("sample", run, "--networks", 20, "--out", out, "--condition", "source=low")
     assert done.exit_code == 0, done.output
     flow = wflow_core.load(run)
-    networks = read_networks(out, flow.assembly.architecture.module).weights
+    networks = read_networks(out, flow.assembly.architecture.template).weights
     assert torch.equal(networks, flow.sample(20, condition={"source": "low"}).weights)
     told = refused(wflow("sample", run, "--out", tmp_path / "b", "--condition", "source=lo"))
     assert "'source' is one of low, high; got 'lo' (did you mean 'low'?)" in told
@@ -162,7 +162,7 @@ def test_a_run_on_what_training_recorded(tmp_path: Path) -> None:
     assert flow.samples.records["loss"].tolist() == pytest.approx([0.3] * 8)
     assert torch.isin(flow.samples.records["score"], flow.zoo.records["score"]).all()
     val, a = flow.assembly.task.splits["val"], flow.assembly
-    outputs = a.architecture.networks(flow.zoo.weights, val.x)
+    outputs = a.architecture.batched(flow.zoo.weights, val.x)
     scores = a.task.objective.score(outputs, val.y)
     torch.testing.assert_close(flow.zoo.records["loss"], scores["loss"])
     torch.testing.assert_close(flow.zoo.records["score"], scores["accuracy"])

@@ -11,19 +11,19 @@ import torch
 from test_velocities import EQUIVARIANT, lively, points, small, space
 from torch import Tensor
 
-from wflow_core.conditions import Conditions, Record
+from wflow_plugins.conditioning.covariates import Conditions, Record
 from wflow_core.errors import DataError, UnsupportedError
-from wflow_core.flows.classifier_free import Condition, conditioned, refuse_scale
+from wflow_plugins.conditioning.classifier_free import Condition, conditioned, refuse_scale
 from wflow_core.flows.flow import Flow
 from wflow_core.flows.sampling import integrate
 from wflow_core.flows.training import Trainer
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.velocity import Velocity
-from wflow_core.runs.artefacts import weight_set, weight_set_content
-from wflow_core.space import Points, Space
+from wflow_core.storage.weight_sets import weight_set, weight_set_content
+from wflow_core.space import PointSet, Space
 from wflow_core.specs.options import FlowOptions, TrainOptions
 from wflow_core.storage.store import Artefact
-from wflow_core.symmetry import Element
+from wflow_core.symmetry import GroupElement
 from wflow_core.testing.world import small_network, small_zoo
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching
 from wflow_plugins.couplings.independent import Independent
@@ -34,7 +34,7 @@ from wflow_plugins.manifolds.relu_sphere import ReluSphere
 from wflow_plugins.manifolds.sphere import Sphere
 from wflow_plugins.priors.gaussian import Gaussian
 from wflow_plugins.solvers.euler import Euler
-from wflow_plugins.velocities.conditions import ConditionEmbedding
+from wflow_plugins.conditioning.embedding import ConditionEmbedding
 from wflow_plugins.velocities.mlp import MlpVelocity
 
 LOSS, KIND = Record("loss"), Record("kind", ("a", "b", "2"))
@@ -151,10 +151,10 @@ def test_guidance_is_between_and_beyond(scale: float, wanted: float, calls: int)
 @pytest.mark.parametrize("cls", [Sphere, ReluSphere, Normalized])
 @pytest.mark.parametrize("predict", ["velocity", "target"])
 def test_guided_samples_end_on_the_manifold(cls: type[Manifold], predict: str) -> None:
-    symmetry = small_network().bound_symmetry
+    symmetry = small_network().symmetry
     manifold = cls(symmetry.layout.size, symmetry)
     flow = Flow(manifold, FlowOptions(predict=predict))
-    x = manifold.land(torch.randn(5, manifold.dim, generator=seeded()))
+    x = manifold.project_endpoint(torch.randn(5, manifold.dim, generator=seeded()))
     condition = Condition(Conditions((LOSS,), 0.1), torch.full((5, 1), 3.0), 2.0)
 
     def model(x: Tensor, t: Tensor, given: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ def test_guided_samples_end_on_the_manifold(cls: type[Manifold], predict: str) -
     v = conditioned(flow, model, condition)(torch.tensor(0.3), x)
     torch.testing.assert_close(v, manifold.proju(x, v), atol=1e-5, rtol=1e-4)
     end = integrate(flow, model, Euler(steps=4), x, condition=condition)
-    torch.testing.assert_close(end, manifold.land(end), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(end, manifold.project_endpoint(end), atol=1e-5, rtol=1e-4)
 
 
 def test_without_conditions_there_is_nothing() -> None:
@@ -188,7 +188,7 @@ def test_velocities_under_conditions_commute_with_permutations(cls: type[Velocit
     s = replace(space((6, 5)), conditions=BOTH)
     v = lively(small(cls, s))
     x, t, g = points(s, 3, 1)
-    perm = Element(s.symmetry.random(3, g).perm)
+    perm = GroupElement(s.symmetry.random(3, g).perm)
     given = torch.tensor([[0.1, 0.0], [NAN, NAN], [2.0, 1.0]])
     with torch.no_grad():
         out = v(x, t, given=given)
@@ -209,7 +209,7 @@ def test_training_drops_conditions_whole_and_as_often_as_told() -> None:
         with_kwargs=True,
     )
     o = TrainOptions(iterations=8, batch_size=500, evaluate_every=8)
-    zoo = Points(x, torch.arange(60), given=given)
+    zoo = PointSet(x, torch.arange(60), given=given)
     Trainer(Flow(FLAT), velocity, Independent(s, Gaussian(s)), zoo, o, seeded()).run()
     whole = torch.cat(seen)
     assert len(whole) == 4000
@@ -222,7 +222,7 @@ def test_training_drops_conditions_whole_and_as_often_as_told() -> None:
 def test_optimal_transport_keeps_the_prior_within_categories() -> None:
     s = Space(Euclidean(1), conditions=Conditions((KIND,)))
     kind = torch.arange(400.0) % 2
-    zoo = Points((10 * kind).unsqueeze(1), torch.arange(400), given=kind.unsqueeze(1))
+    zoo = PointSet((10 * kind).unsqueeze(1), torch.arange(400), given=kind.unsqueeze(1))
     coupling = OptimalTransport(s, Gaussian(s), batch=100)
     x0, x1, index = coupling.pairs(zoo, 2000, seeded())
     assert torch.equal(x1, zoo.x[index])

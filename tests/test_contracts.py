@@ -10,7 +10,7 @@ from idx_files import write_images
 from record_files import write_records
 
 from wflow_core import registry
-from wflow_core.runs.export import write_networks
+from wflow_plugins.commands.export import write_networks
 from wflow_core.testing import CONTRACTS
 from wflow_core.testing.world import small_zoo
 

@@ -20,9 +20,9 @@ from wflow_core import registry
 from wflow_core.flows.sampling import draw_points
 from wflow_core.flows.training import Trainer
 from wflow_core.interfaces.task import Signature
-from wflow_core.runs.drawing import points_of
+from wflow_plugins.stages.sample_networks import points_of
 from wflow_core.specs.spec import spec_from_text
-from wflow_core.symmetry.matching import match
+from wflow_plugins.matching.matching import match
 from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.zoos.batched_training import BatchedTraining, Optimizer
@@ -95,8 +95,8 @@ def test_guidances(contract: Any) -> None:
 def test_matching() -> None:
     mlp = Mlp(Signature((12,), 4), hidden=[24, 24])
     first, second = (mlp.initialize(6, seeded(seed)).double() for seed in (0, 1))
-    here = match(mlp.bound_symmetry, first, second)
-    there = match(mlp.bound_symmetry, first.cuda(), second.cuda())
+    here = match(mlp.symmetry, first, second)
+    there = match(mlp.symmetry, first.cuda(), second.cuda())
     for group, perm in here.perm.items():
         assert torch.equal(there.perm[group].cpu(), perm)
 
@@ -195,6 +195,6 @@ def test_nothing_waits_in_training_and_sampling(name: str) -> None:
 def test_nothing_waits_in_training_a_zoo() -> None:
     task, network = small_task(), small_network()
     start = small_zoo().to(torch.device("cuda"))
-    training = BatchedTraining(network.module, start, task.objective, Optimizer(), 10)
+    training = BatchedTraining(network.template, start, task.objective, Optimizer(), 10)
     batch = task.splits["train"].to(torch.device("cuda"))
     twice(lambda: training.step(batch))

@@ -8,7 +8,7 @@ import pytest
 
 from wflow_core.assembly.assemble import assemble
 from wflow_core.specs.spec import load_spec
-from wflow_core.sweep.rows import load_rows
+from wflow_plugins.sweep.rows import load_rows
 
 DEEP = Path(__file__).parents[1] / "examples/deepweightflow"
 # Networks of 108 million weights take long to lay out.

@@ -28,7 +28,7 @@ def test_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_constant_goes_to_a_device_once() -> None:
     constant = torch.arange(3)
-    held = devices.PerDevice(constant)
+    held = devices.DeviceCache(constant)
     meta = torch.device("meta")
     assert held.on(constant.device) is constant
     assert held.on(meta).device == meta

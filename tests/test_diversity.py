@@ -9,7 +9,7 @@ from scipy.spatial.distance import jensenshannon
 from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.objectives import Objective
+from wflow_core.interfaces.objective import Objective
 from wflow_core.testing.world import SmallTask, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.diversity import Diversity, jensen_shannon
@@ -17,11 +17,11 @@ from wflow_plugins.metrics.diversity import Diversity, jensen_shannon
 
 def constant(logits: list[list[float]]) -> WeightSet:
     """Networks that give the same two logits whatever the input."""
-    layout = small_network().bound_symmetry.layout
+    layout = small_network().symmetry.layout
     w = torch.zeros(len(logits), layout.size)
     slot = layout.by_name["4.bias"]
     w[:, slot.offset : slot.offset + 2] = torch.tensor(logits)
-    return WeightSet.of(small_network().module, w)
+    return WeightSet.from_module(small_network().module, w)
 
 
 def diversity(networks: WeightSet, **options: int) -> Tensor:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from wflow_core import registry
 from wflow_core.cli.main import main
-from wflow_core.hooks import HookSpecs
+from wflow_core.interfaces.hook import HookSpecs
 from wflow_core.specs.components import Slot
 from wflow_core.specs.spec import LISTS, Spec
 from wflow_core.specs.yaml_source import read_text

@@ -19,7 +19,7 @@ from plugin_support import distribution
 
 import wflow_core
 from wflow_core import registry
-from wflow_core.runs.export import write_networks
+from wflow_plugins.commands.export import write_networks
 from wflow_core.specs.yaml_source import dump, read_text
 from wflow_core.weights import WeightSet
 
@@ -92,7 +92,7 @@ def test_example_plugin_is_concrete_runs_and_keeps_its_law(kind: str, path: Path
 def _write_some_networks(folder: Path) -> None:
     architecture = wflow_core.assemble(wflow_core.spec_from_text(SPEC)).architecture
     weights = architecture.initialize(6, torch.Generator().manual_seed(0))
-    write_networks(WeightSet.of(architecture.module, weights), folder, separate=True)
+    write_networks(WeightSet.from_module(architecture.template, weights), folder, separate=True)
 
 
 def test_example_plugins_pass_the_contracts_that_their_pages_show(tmp_path: Path) -> None:

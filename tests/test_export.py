@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 import wflow_core
 from wflow_core.errors import StoreError, UnsupportedError
-from wflow_core.runs.export import write_networks
+from wflow_plugins.commands.export import write_networks
 from wflow_core.weights import WeightSet
 
 
@@ -96,7 +96,7 @@ def test_from_python(run: Path) -> None:
     for state in states:
         module.load_state_dict(state)
         outputs.append(module(test.x).softmax(-1))
-    networks = WeightSet.of_state_dicts(module, states)
+    networks = WeightSet.from_state_dicts(module, states)
     predicted = flow.predict(test.x, networks)
     assert predicted.shape == (len(test), 2)
     torch.testing.assert_close(predicted.sum(-1), torch.ones(len(test)))

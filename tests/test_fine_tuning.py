@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_core.measures.evaluation import summary
-from wflow_core.objectives import Regression
+from wflow_plugins.evaluation.evaluation import summary
+from wflow_core.interfaces.objective import Regression
 from wflow_core.seeds import stage_generator
 from wflow_core.symmetry import Symmetry
 from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
@@ -40,7 +40,7 @@ class Bare(Architecture):
     def build(self) -> nn.Module:
         return copy.deepcopy(self.made)
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         raise NotImplementedError
 
 
@@ -72,7 +72,7 @@ def test_a_slope_shrinks_its_error_by_the_same_factor_each_step() -> None:
     network, sgd = Bare(line, Signature((1,), 1)), {"type": "sgd", "lr": 0.25, "momentum": 0}
     metric = FineTuning(Slope(), network, epochs=8, batch_size=2, points=99, optimizer=sgd)
     error = torch.tensor([-2.0, 1.0, 0.5])
-    found = measured(metric, WeightSet.of(line, (2 + error).unsqueeze(1)))
+    found = measured(metric, WeightSet.from_module(line, (2 + error).unsqueeze(1)))
     assert list(found["curve"]) == [str(k) for k in range(9)]
     found["curve"] = {int(k): v for k, v in found["curve"].items()}
     order = found["curve"][0]["loss"].argsort(descending=True)  # networks are drawn at random
@@ -96,7 +96,7 @@ def test_the_curve_is_that_of_networks_trained_one_by_one(normed: bool) -> None:
     metric = FineTuning(task, Bare(module, task.signature), **options)
     n = 3
     size = sum(p.numel() for p in module.parameters())
-    networks = WeightSet.of(module, torch.randn(n, size, generator=seeded()).double())
+    networks = WeightSet.from_module(module, torch.randn(n, size, generator=seeded()).double())
     found = measured(metric, networks)
     train, test, alone = task.splits["train"], task.splits["test"], []
     for state in networks.state_dicts():
@@ -161,7 +161,7 @@ def test_trained_networks_are_better_initialisations_than_fresh_ones() -> None:
     assert start["curve"]["0"]["accuracy"].mean() < found["target"]["accuracy"]
     assert start["steps_to_target"] is None or start["steps_to_target"] > 1
     # The points that networks came from are a population like any other.
-    initial = measured(fine_tuning(), WeightSet.of(small_network().module, zoo.initial))
+    initial = measured(fine_tuning(), WeightSet.from_module(small_network().module, zoo.initial))
     assert "from_initial" not in initial
     assert same(start, {name: initial[name] for name in start})
     assert "from_initial" not in measured(fine_tuning(from_initial=False), zoo)
@@ -174,7 +174,7 @@ def same(one: dict, other: dict) -> bool:
 def test_fresh_draws_reach_the_target_at_the_end() -> None:
     metric = fine_tuning(networks=5)
     drawn = small_network().initialize(5, stage_generator(0, "fine_tuning/fresh", CPU))
-    found = measured(metric, WeightSet.of(small_network().module, drawn))
+    found = measured(metric, WeightSet.from_module(small_network().module, drawn))
     means = {k: of["accuracy"].mean().item() for k, of in found["curve"].items()}
     assert means == pytest.approx({k: of["accuracy"] for k, of in found["fresh"].items()})
     assert found["target"]["accuracy"] == pytest.approx(list(means.values())[-1])
@@ -207,11 +207,11 @@ def test_it_repeats_even_with_dropout_and_leaves_the_generator_of_torch_alone() 
         torch.manual_seed(seed)
         before = torch.get_rng_state()
         metric = FineTuning(small_task(), Bare(module, small_task().signature), batch_size=16)
-        found.append(measured(metric, WeightSet.of(module, w)))
+        found.append(measured(metric, WeightSet.from_module(module, w)))
         assert torch.equal(torch.get_rng_state(), before)
     assert same(*found)
     metric = FineTuning(small_task(), metric.architecture, batch_size=16, seed=1)
-    assert not same(measured(metric, WeightSet.of(module, w))["curve"], found[0]["curve"])
+    assert not same(measured(metric, WeightSet.from_module(module, w))["curve"], found[0]["curve"])
 
 
 def test_a_figure_a_task(tmp_path: Path) -> None:

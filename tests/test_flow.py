@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wflow_core.flows.flow import Flow
 from wflow_core.flows.sampling import integrate, time_grid
-from wflow_core.flows.times import Times
+from wflow_plugins.times.quantiles import Times
 from wflow_core.specs.options import BetaTimes, FlowOptions, LogitNormalTimes, UniformTimes
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.solvers.euler import Euler

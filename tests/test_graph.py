@@ -8,7 +8,7 @@ from torch import nn
 
 from wflow_core.errors import SymmetryError
 from wflow_core.symmetry import Group, Part, Symmetry
-from wflow_core.symmetry.pyg import to_data, to_hetero
+from wflow_plugins.matching.pyg import to_data, to_hetero
 from wflow_core.weights import WeightLayout
 
 blocks = pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.name)
@@ -33,7 +33,7 @@ def test_split_and_merge_are_inverse(block: Block) -> None:
     places = graph.split(torch.arange(w.shape[1]).unsqueeze(0)).values()
     assert sorted(torch.cat([of.flatten() for of in places]).tolist()) == list(range(w.shape[1]))
     number = list(graph.blocks).index(name := next(iter(graph.blocks)))
-    assert (graph.block_of == number).sum() == graph.blocks[name].size
+    assert (graph.block_ids == number).sum() == graph.blocks[name].size
 
 
 def test_blocks_of_the_padded_shortcut() -> None:

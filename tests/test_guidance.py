@@ -22,7 +22,7 @@ from wflow_plugins.solvers.euler import Euler
 from wflow_plugins.solvers.rk4 import Rk4
 
 NETWORK = small_network()
-DIM = NETWORK.bound_symmetry.layout.size
+DIM = NETWORK.symmetry.layout.size
 HALF = torch.tensor(0.5)
 
 

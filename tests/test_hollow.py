@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from wflow_core.networks.hollow import hollow
+from wflow_core.networks.without_weights import without_weights
 
 
 class Tied(nn.Module):
@@ -25,16 +25,16 @@ class Tied(nn.Module):
 def test_it_computes_with_the_weights_that_it_is_given() -> None:
     module, x = Tied().eval(), torch.tensor([0, 3, 4])
     given = dict(module.named_parameters())
-    assert torch.equal(functional_call(hollow(module), given, (x,)), module(x))
+    assert torch.equal(functional_call(without_weights(module), given, (x,)), module(x))
     doubled = {name: p.double() for name, p in given.items()}
-    exact = functional_call(hollow(module, torch.float64), doubled, (x,))
+    exact = functional_call(without_weights(module, torch.float64), doubled, (x,))
     torch.testing.assert_close(exact, module.double()(x), rtol=0, atol=0)
 
 
 def test_it_takes_no_memory_for_weights_and_leaves_the_module_alone() -> None:
     module = Tied()
     before = {name: t.clone() for name, t in module.state_dict().items()}
-    made = hollow(module, torch.float64)
+    made = without_weights(module, torch.float64)
     assert all(p.untyped_storage().nbytes() == 8 for p in made.parameters())
     assert {n: p.shape for n, p in made.named_parameters()} == {
         n: p.shape for n, p in module.named_parameters()

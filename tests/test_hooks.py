@@ -17,7 +17,7 @@ from plugin_support import (
 from rich.console import Console
 
 from wflow_core.errors import DataError, HookError
-from wflow_core.hooks import Hook, Hooks, hookimpl
+from wflow_core.interfaces.hook import Hook, Hooks, hookimpl
 from wflow_core.runs import stages
 from wflow_plugins.hooks.log import JsonLog
 from wflow_plugins.hooks.progress import ProgressBars

@@ -36,7 +36,7 @@ def test_every_family_is_compared() -> None:
 def test_weights_are_drawn_as_torch_draws_them(family: str) -> None:
     architecture = Mlp(SIGNATURE, hidden=[60], init=family)
     drawn = architecture.initialize(200, torch.Generator().manual_seed(0))
-    tensors = architecture.networks.tensors(drawn, drawn.new_zeros(200, 0))
+    tensors = architecture.batched.tensors(drawn, drawn.new_zeros(200, 0))
     torch.manual_seed(0)
     for layer in ("fc1", "fc2"):
         weight, bias = tensors[f"{layer}.weight"], tensors[f"{layer}.bias"]

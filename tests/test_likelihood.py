@@ -10,9 +10,9 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.flows.flow import Flow
-from wflow_core.flows.likelihood import log_prob
+from wflow_plugins.likelihood.solve import log_prob
 from wflow_core.interfaces.manifold import Manifold
-from wflow_core.log_probs import LogProb
+from wflow_plugins.likelihood.log_prob import LogProb
 from wflow_core.space import Space
 from wflow_core.testing.world import seeded
 from wflow_plugins.manifolds.euclidean import Euclidean
@@ -109,7 +109,7 @@ def test_chunks_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     x, solver = points(6), Heun(steps=4)
     whole = density(x, solver, twist(weight)).value
     one = torch.cat([density(of, solver, twist(weight)).value for of in x.split(1)])
-    monkeypatch.setattr("wflow_core.flows.divergence.ENTRIES", 2 * x.numel())
+    monkeypatch.setattr("wflow_plugins.likelihood.divergence.ENTRIES", 2 * x.numel())
     torch.testing.assert_close(density(x, solver, twist(weight)).value, whole)
     torch.testing.assert_close(one, whole)
 

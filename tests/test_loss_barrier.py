@@ -19,7 +19,7 @@ def copies() -> WeightSet:
     """Six permuted copies of one network, each its own run."""
     network = small_network()
     w = small_zoo().weights[:1].double().expand(6, -1)
-    return WeightSet.of(network.module, copied(network.bound_symmetry, w, seed=1))
+    return WeightSet.from_module(network.template, copied(network.symmetry, w, seed=1))
 
 
 @given(n=st.integers(0, 40), count=st.integers(1, 60), seed=st.integers(0, 9))

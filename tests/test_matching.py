@@ -9,8 +9,8 @@ from hypothesis import given, strategies as st
 from matching_support import copied
 from torch import nn
 
-from wflow_core.symmetry import Element, Group, Part, Symmetry
-from wflow_core.symmetry.matching import align, match, refine
+from wflow_core.symmetry import GroupElement, Group, Part, Symmetry
+from wflow_plugins.matching.matching import align, match, refine
 from wflow_core.weights import WeightLayout
 
 
@@ -37,7 +37,7 @@ def test_one_hidden_layer_is_matched_as_well_as_by_trying_all() -> None:
     a, b = torch.randn(2, 6, layout.size, generator=g)
     every = torch.tensor(list(permutations(range(5))))
     best = torch.stack(
-        [symmetry.act(a, Element({"h": p.expand(6, -1)})).sub(b).norm(dim=1) for p in every]
+        [symmetry.act(a, GroupElement({"h": p.expand(6, -1)})).sub(b).norm(dim=1) for p in every]
     ).amin(0)
     torch.testing.assert_close((align(symmetry, a, b) - b).norm(dim=1), best)
 
@@ -47,7 +47,7 @@ def test_the_result_does_not_depend_on_the_order_of_units(seed: int) -> None:
     block = BLOCKS[0]
     g = torch.Generator().manual_seed(seed)
     w, reference = block.weights(4, seed), block.weights(1, seed + 1)
-    moved = block.symmetry.act(w, Element(block.symmetry.random(4, g).perm))
+    moved = block.symmetry.act(w, GroupElement(block.symmetry.random(4, g).perm))
     aligned = align(block.symmetry, w, reference)
     torch.testing.assert_close(align(block.symmetry, moved, reference), aligned)
     assert ((aligned - reference).norm(dim=1) <= (w - reference).norm(dim=1) + 1e-9).all()
@@ -75,7 +75,7 @@ def test_nested_groups_are_matched_as_well_as_by_trying_all() -> None:
     orders = torch.tensor(list(permutations(range(3))))
     inner = torch.cartesian_prod(*[torch.arange(6)] * 3)
     outer, inner = torch.arange(6).repeat_interleave(216), inner.repeat(6, 1)
-    every = Element({"heads": orders[outer], "in": orders[inner]})
+    every = GroupElement({"heads": orders[outer], "in": orders[inner]})
     best = (symmetry.act(a.expand(1296, -1), every) - b).norm(dim=1).min()
     torch.testing.assert_close((align(symmetry, a, b) - b).norm(), best)
 
@@ -106,7 +106,7 @@ def test_refining_never_goes_further_away() -> None:
     block = BLOCKS[0]
     w, reference = block.weights(6, 1), block.weights(6, 2)
     element = block.symmetry.random(6, torch.Generator().manual_seed(1))
-    start = Element(element.perm)
+    start = GroupElement(element.perm)
     far = [(block.symmetry.act(w, start) - reference).norm(dim=1)]
     for sweeps in (1, 2, 20):
         found = refine(block.symmetry, w, reference, start, sweeps)
@@ -136,7 +136,7 @@ def test_refining_starts_from_some_groups_too() -> None:
     block = BLOCKS[0]
     w, reference = block.weights(4, 5), block.weights(1, 6)
     first = next(iter(block.symmetry.free))
-    some = Element({first: match(block.symmetry, w, reference).perm[first]})
+    some = GroupElement({first: match(block.symmetry, w, reference).perm[first]})
     refined = block.symmetry.act(w, refine(block.symmetry, w, reference, some))
     start = block.symmetry.act(w, some)
     assert ((refined - reference).norm(dim=1) <= (start - reference).norm(dim=1) + 1e-9).all()

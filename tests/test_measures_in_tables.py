@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from wflow_core.cli.table import columns
+from wflow_plugins.evaluation.table import columns
 from wflow_core.specs.yaml_source import read_text
-from wflow_core.sweep.grid import Column, Grid
-from wflow_core.sweep.labels import label, labels
-from wflow_core.sweep.results import Result
-from wflow_core.sweep.rows import Run, SweepRow
-from wflow_core.sweep.table import table
-from wflow_core.sweep.text import markdown
+from wflow_plugins.sweep.grid import Column, Grid
+from wflow_plugins.sweep.labels import label, labels
+from wflow_plugins.sweep.results import Result
+from wflow_plugins.sweep.rows import Run, SweepRow
+from wflow_plugins.sweep.table import table
+from wflow_plugins.sweep.text import markdown
 from wflow_plugins.report import tables
 
 

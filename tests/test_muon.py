@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import wflow_core
 from wflow_core.errors import SpecError
-from wflow_core.flows.muon import LIKE_ADAMW, Muon, orthogonalized
+from wflow_plugins.optimizers.orthogonal_momentum import LIKE_ADAMW, Muon, orthogonalized
 from wflow_core.flows.optimizing import VelocityOptimizer
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import Space

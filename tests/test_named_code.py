@@ -11,7 +11,7 @@ from plugin_support import refused, tiny, wflow, write_spec
 import wflow_core
 from wflow_core.errors import PluginError, SpecError, UnsupportedError
 from wflow_core.interfaces.task import Signature
-from wflow_core.specs.named_code import code_origin, load_code
+from wflow_plugins.code.named_code import code_origin, load_code
 from wflow_plugins.architectures.traced import Traced
 
 NETS = """\
@@ -44,7 +44,7 @@ def spec(folder: Path, architecture: str = NAMED, hooks: str = "[]") -> Path:
 def test_without_consent_nothing_is_imported(nets: Path) -> None:
     file = spec(nets)
     message = (
-        f"{file}:4:38: architecture.module: would import 'nets.py:Net', and a spec runs code only "
+        f"{file}:4:38: architecture.template: would import 'nets.py:Net', and a spec runs code only "
         "where that is allowed; if you trust it, add --allow-code to the command (from Python, "
         "allow_code=True)"
     )
@@ -88,7 +88,7 @@ def test_a_sweep_asks_too(nets: Path) -> None:
     spec(nets)
     grid = nets / "grid.yaml"
     grid.write_text("name: g\nspec: spec.yaml\ngrid: {architecture.arguments.hidden: [2, 3]}\n")
-    assert "rows '2', '3': architecture.module: would import" in refused(wflow("sweep", grid))
+    assert "rows '2', '3': architecture.template: would import" in refused(wflow("sweep", grid))
     small = ["--dry-run", "--allow-code", "--json"]
     shown = wflow("sweep", grid, *small)
     assert [row["name"] for row in json.loads(shown.stdout)] == ["2", "3"]
@@ -100,14 +100,14 @@ def test_a_sweep_asks_too(nets: Path) -> None:
         ("{type: traced, module: 'none.py:Net'}", "none.py is no file, seen from "),
         ("{type: traced, module: 'nets.py:Ned'}", "nothing called 'Ned' (did you mean 'Net'?)"),
         ("{type: traced, module: 'no_such.thing:Net'}", "ModuleNotFoundError: No module named"),
-        ("{type: traced, module: Net}", "architecture.module: string should match pattern"),
+        ("{type: traced, module: Net}", "architecture.template: string should match pattern"),
         ("{type: traced, module: 'nets.py:Net'}", "nets.py:Net makes no module of {}: TypeError"),
         ("{type: traced, module: 'nets.py:Path'}", "nets.py:Path makes a PosixPath, not a module"),
         (
             "{type: traced, module: 'nets.py:Net', arguments: {hidden: 3, outputs: 5}}",
             "of inputs [2, 30] the module makes [2, 5]; this task wants [2, 2]",
         ),
-        ("{type: traced}", "traced needs a module: set architecture.module"),
+        ("{type: traced}", "traced needs a module: set architecture.template"),
     ],
 )
 def test_what_cannot_be_is_told_at_its_place(nets: Path, architecture: str, why: str) -> None:
@@ -127,6 +127,6 @@ def test_code_that_raises_is_one_clear_error(nets: Path) -> None:
 def test_inputs_that_do_not_fit_are_one_clear_error(nets: Path) -> None:
     made = Traced(Signature((7,), 2), module="nets.py:Net", arguments={"hidden": 3})
     with pytest.raises(UnsupportedError, match=r"fails on inputs \[2, 7\] of this task: Runtime"):
-        made.symmetry()
+        made.define_symmetry()
     with pytest.raises(UnsupportedError, match="takes no arguments"):
         Traced(Signature((30,), 2), module=made.module, arguments={"hidden": 3})

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.measures.evaluation import evaluate, measure
-from wflow_core.measures.novelty import Distances
-from wflow_core.measures.null_context import NullContext, NullMakers
-from wflow_core.measures.nulls import make_nulls
-from wflow_core.symmetry import Element
+from wflow_plugins.evaluation.evaluation import evaluate, measure
+from wflow_plugins.matching.distances import Distances
+from wflow_core.interfaces.baseline import NullContext, NullMakers
+from wflow_plugins.baselines.making import make_nulls
+from wflow_core.symmetry import GroupElement
 from wflow_core.weights import WeightSet
-from wflow_core.weights.pieces import join
+from wflow_core.weights.chunks import concat
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere
 from wflow_plugins.metrics.model_average import ModelAverage
@@ -23,7 +23,7 @@ from wflow_plugins.zoos.train import Train
 
 TASK = BreastCancer()
 MLP = Mlp(TASK.signature, hidden=[6, 5])
-SYMMETRY = MLP.bound_symmetry
+SYMMETRY = MLP.symmetry
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def zoo(source: Train) -> WeightSet:
 
 def permuted(networks: WeightSet, seed: int = 0) -> WeightSet:
     e = SYMMETRY.random(len(networks), torch.Generator().manual_seed(seed))
-    return replace(networks, weights=SYMMETRY.act(networks.weights, Element(e.perm)))
+    return replace(networks, weights=SYMMETRY.act(networks.weights, GroupElement(e.perm)))
 
 
 def novelty(samples: WeightSet, zoo: WeightSet) -> dict[str, float]:
@@ -63,7 +63,7 @@ def test_one_network_many_times_has_no_spread(zoo: WeightSet) -> None:
 
 def test_ones_own_run_is_left_out(zoo: WeightSet) -> None:
     later = replace(zoo, weights=zoo.weights + 1e-3, step=zoo.step + 1)
-    both = join([zoo, later])
+    both = concat([zoo, later])
     alone, doubled = Distances(SYMMETRY, zoo), Distances(SYMMETRY, both)
     assert doubled.zoo_nearest(60).mean() > 0.9 * alone.zoo_nearest(60).mean()
     kept_in = doubled.nearest(zoo.weights[:5])

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.manifold import Manifold
-from wflow_core.space import Points, Space
+from wflow_core.space import PointSet, Space
 from wflow_core.testing.curved import UnitSphere
 from wflow_core.testing.world import Normal, small_network, small_points, small_space
 from wflow_plugins.couplings.independent import Independent
@@ -33,8 +33,8 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def zoo_of(manifold: Manifold) -> Points:
-    return Points(manifold.projx(torch.randn(9, DIM, generator=seeded(7))), torch.arange(9))
+def zoo_of(manifold: Manifold) -> PointSet:
+    return PointSet(manifold.projx(torch.randn(9, DIM, generator=seeded(7))), torch.arange(9))
 
 
 def draws(manifold: Manifold, n: int, seed: int, **options: int) -> tuple[Tensor, ...]:
@@ -97,7 +97,7 @@ def test_the_distance_is_along_the_manifold() -> None:
 def test_distances_that_are_not_finite_are_named() -> None:
     manifold = Euclidean(DIM)
     coupling = OptimalTransport(Space(manifold), Normal(Space(manifold)))
-    zoo = Points(torch.full((3, DIM), torch.nan), torch.arange(3))
+    zoo = PointSet(torch.full((3, DIM), torch.nan), torch.arange(3))
     with pytest.raises(DataError, match="not finite"):
         coupling.draw(zoo, 4, seeded(0))
 

@@ -20,14 +20,14 @@ from plugin_support import (
 import wflow_core
 from wflow_core.assembly.assemble import assemble
 from wflow_core.assembly.builder import misfit
-from wflow_core.cli.table import columns
+from wflow_plugins.evaluation.table import columns
 from wflow_core.errors import SpecError
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.metric import Metric, Numbers
-from wflow_core.objectives import Regression
-from wflow_core.runs.road import run as run_road
-from wflow_core.runs.siblings import Siblings
-from wflow_core.runs.trained import TrainedFlow
+from wflow_core.interfaces.metric import Metric, MetricTree
+from wflow_core.interfaces.objective import Regression
+from wflow_core.pipeline.driver import run as run_road
+from wflow_plugins.sweep.shared_cache import Siblings
+from wflow_plugins.stages.trained_flow import TrainedFlow
 from wflow_core.specs.schema import spec_schema
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.testing.world import SmallTask
@@ -46,7 +46,7 @@ class Taken(Metric):
     class Config(Options):
         task: str = ""
 
-    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
         return {}
 
 

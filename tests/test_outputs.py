@@ -8,10 +8,10 @@ from plugin_support import tiny
 
 from wflow_core.assembly.assemble import assemble
 from wflow_core.assembly.assembly import Assembly
-from wflow_core.measures.evaluation import measure
+from wflow_plugins.evaluation.evaluation import measure
 from wflow_core.networks import outputs as module
 from wflow_core.networks.batched import BatchedNetworks
-from wflow_core.networks.outputs import Outputs
+from wflow_plugins.evaluation.test_output_cache import Outputs
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.weights import WeightSet
 
@@ -24,7 +24,7 @@ def assembled(metrics: str = METRICS) -> Assembly:
 
 def drawn(a: Assembly, n: int, seed: int = 0) -> WeightSet:
     weights = a.architecture.initialize(n, torch.Generator().manual_seed(seed))
-    return WeightSet.of(a.architecture.module, weights)
+    return WeightSet.from_module(a.architecture.template, weights)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ WIDTH, BATCH = 6, 3
 
 
 def graph(*hidden: int) -> WeightGraph:
-    return Mlp(Signature((5,), 3), hidden=hidden).bound_symmetry.graph
+    return Mlp(Signature((5,), 3), hidden=hidden).symmetry.graph
 
 
 def edge_blocks(g: WeightGraph) -> list[tuple[str, str]]:
@@ -96,8 +96,8 @@ def test_degrees_count_both_ends_of_an_edge() -> None:
 
 
 def test_degrees_are_those_that_it_learned_from() -> None:
-    symmetry = Mlp(Signature((5,), 3), hidden=(4,)).bound_symmetry
-    wide = Mlp(Signature((5,), 3), hidden=(40,)).bound_symmetry
+    symmetry = Mlp(Signature((5,), 3), hidden=(4,)).symmetry
+    wide = Mlp(Signature((5,), 3), hidden=(40,)).symmetry
     of_small, of_wide = (
         Pna(Space(Euclidean(s.layout.size, s), s), width=4, layers=1) for s in (symmetry, wide)
     )

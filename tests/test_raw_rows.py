@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 
 from wflow_core.errors import DataError
-from wflow_core.storage.column_files import StackedColumns
-from wflow_core.storage.raw_rows import RawRows
+from wflow_plugins.streaming.column_files import StackedColumns
+from wflow_plugins.streaming.raw_rows import RawRows
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 

@@ -13,7 +13,7 @@ from wflow_core.errors import DataError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
 from wflow_core.networks.batched import BatchedNetworks
-from wflow_core.networks.recalibration import recalibrate
+from wflow_plugins.batchnorm.recalibration import recalibrate
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, Part
 from wflow_core.testing.world import seeded
@@ -41,11 +41,11 @@ class OfShared(Architecture):
     def build(self) -> nn.Module:
         return Shared()
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         groups = {name: Group(5, "anchored") for name in ("input", "output")}
         parts = [Part("linear.weight", ("output", "input")), Part("linear.bias", ("output",))]
         parts += [Part(f"norm.{p}", ("output",)) for p in ("weight", "bias")]
-        return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.module))
+        return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.template))
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -58,7 +58,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 def made(a: Architecture, n: int = 3) -> WeightSet:
     """Networks with statistics that are none of theirs."""
-    networks = WeightSet.of(a.module, a.initialize(n, seeded(1)))
+    networks = WeightSet.from_module(a.module, a.initialize(n, seeded(1)))
     networks.buffers.add_(torch.rand(networks.buffers.shape, generator=seeded(2)))
     return networks
 
@@ -96,7 +96,7 @@ def test_one_batch_gives_the_moments_of_what_is_normalised() -> None:
     """Dropout is left out, and both calls of one layer count."""
     a = ARCHITECTURES["shared"]
     networks, x = made(a, 1), a.signature.draw(40, seeded(4)).double()
-    networks = WeightSet.of(a.module, networks.weights.double(), networks.buffers.double())
+    networks = WeightSet.from_module(a.module, networks.weights.double(), networks.buffers.double())
     tensors = networks.layout.unflatten(networks.weights[0])
     seen = x @ tensors["linear.weight"].T + tensors["linear.bias"]
     again = (seen - seen.mean(0)) / (seen.var(0, correction=0) + 1e-5).sqrt()

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.measures.novelty import Distances
-from wflow_core.measures.null_context import NullContext, NullMakers
-from wflow_core.measures.nulls import NULLS, make_nulls
-from wflow_core.networks.recalibration import Recalibration, recalibrate
+from wflow_plugins.matching.distances import Distances
+from wflow_core.interfaces.baseline import NullContext, NullMakers
+from wflow_plugins.baselines.making import NULLS, make_nulls
+from wflow_plugins.batchnorm.recalibration import Recalibration, recalibrate
 from wflow_core.specs.options import RecalibrateOptions
 from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
@@ -33,7 +33,7 @@ def test_no_data_is_read_for_networks_that_have_no_statistics() -> None:
     assert not plain.acts
     assert plain(zoo) is zoo
     task, with_norm = few()
-    networks = WeightSet.of(with_norm.module, with_norm.initialize(2, seeded()))
+    networks = WeightSet.from_module(with_norm.module, with_norm.initialize(2, seeded()))
     for without in (
         Recalibration(GaussianToy(), with_norm),
         Recalibration(task, with_norm, None),
@@ -64,7 +64,7 @@ def test_every_null_but_training_is_recalibrated() -> None:
         networks.buffers.fill_(7.0)
         return networks
 
-    distances = Distances(a.bound_symmetry, zoo)
+    distances = Distances(a.symmetry, zoo)
     context = NullContext(
         NullMakers(a, source, recalibrate=mark), zoo, zoo[:3], distances, seeded(1)
     )
@@ -81,7 +81,7 @@ def test_the_barrier_is_of_a_recalibrated_midpoint_over_ends_as_they_are() -> No
     networks = Train(task, a, networks=2, epochs=1, batch_size=64).collect(seeded())
     metric = LossBarrier(task, a)
     found = metric.measure(networks, networks)["loss_barrier"]["as_is"]
-    middle = WeightSet.of(a.module, networks.weights.mean(0, keepdim=True))
+    middle = WeightSet.from_module(a.module, networks.weights.mean(0, keepdim=True))
     middle = recalibrate(a, middle, Recalibration(task, a).rows)
     test = task.splits["test"]
 

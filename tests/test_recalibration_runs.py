@@ -14,9 +14,9 @@ from torch import Tensor
 import wflow_core
 from wflow_core.assembly.assemble import assemble
 from wflow_core.networks import recalibration
-from wflow_core.networks.recalibration import recalibrate
-from wflow_core.runs.export import read_networks
-from wflow_core.runs.trained import TrainedFlow
+from wflow_plugins.batchnorm.recalibration import recalibrate
+from wflow_plugins.commands.export import read_networks
+from wflow_plugins.stages.trained_flow import TrainedFlow
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
@@ -74,7 +74,7 @@ def measured(flow: TrainedFlow, networks: WeightSet) -> Tensor:
 def test_samples_have_statistics_of_their_own(flow: TrainedFlow) -> None:
     samples = flow.samples
     assert torch.equal(samples.buffers, measured(flow, samples))
-    default = WeightSet.of(flow.assembly.architecture.module, samples.weights)
+    default = WeightSet.from_module(flow.assembly.architecture.template, samples.weights)
     assert not torch.equal(samples.buffers, default.buffers)
     assert len(samples.buffers.unique(dim=0)) == len(samples)
 
@@ -115,7 +115,7 @@ def test_more_samples_and_their_files(run: Path, flow: TrainedFlow, tmp_path: Pa
     more = flow.sample(3, seed=1)
     assert torch.equal(more.buffers, measured(flow, more))
     wflow("sample", run, "--networks", 3, "--seed", 1, "--out", tmp_path / "more")
-    read = read_networks(tmp_path / "more", flow.assembly.architecture.module)
+    read = read_networks(tmp_path / "more", flow.assembly.architecture.template)
     torch.testing.assert_close(read.buffers, more.buffers)
 
 
@@ -128,7 +128,7 @@ def test_without_it_samples_have_the_buffers_of_a_fresh_module(
     wflow_core.run(assembly, tmp_path / "run")
     found = wflow_core.load(tmp_path / "run").samples  # what was resolved is read back
     torch.testing.assert_close(found.weights, flow.samples.weights)
-    default = WeightSet.of(flow.assembly.architecture.module, found.weights)
+    default = WeightSet.from_module(flow.assembly.architecture.template, found.weights)
     assert torch.equal(found.buffers, default.buffers)
 
 

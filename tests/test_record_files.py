@@ -9,9 +9,9 @@ import pytest
 import torch
 from checkpoint_support import collect, networks, source
 
-from wflow_core.conditions import Record
+from wflow_plugins.conditioning.covariates import Record
 from wflow_core.errors import DataError
-from wflow_core.runs.export import write_networks
+from wflow_plugins.commands.export import write_networks
 
 TABLE = """\
 file,loss,data,class

@@ -241,7 +241,7 @@ def test_a_canonicalizer_end_to_end(site: Path, tmp_path: Path) -> None:
     assert not torch.equal(by_norm.norms(zoo["weights"]), ordered)
     # The function stays, initialisations move along, and the flow learns from what moved.
     x = flow.assembly.task.splits["test"].x
-    outputs = [flow.assembly.architecture.networks(s["weights"], x) for s in (zoo, canonical)]
+    outputs = [flow.assembly.architecture.batched(s["weights"], x) for s in (zoo, canonical)]
     torch.testing.assert_close(outputs[0], outputs[1])
     moved = [s["weights"] - s["initial"] for s in (zoo, canonical)]
     torch.testing.assert_close(moved[0].norm(dim=1), moved[1].norm(dim=1))

@@ -14,7 +14,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 import wflow_core
 from wflow_core.errors import DataError, UnsupportedError
-from wflow_core.objectives import Regression
+from wflow_core.interfaces.objective import Regression
 from wflow_core.testing.world import seeded, small_network
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere
 from wflow_plugins.tasks.diabetes import Diabetes
@@ -39,7 +39,7 @@ def test_the_average_is_a_mixture_and_predicts_its_mean() -> None:
     parts = Independent(Normal(f.transpose(0, 1), 0.5), 1)
     mixture = MixtureSameFamily(Categorical(torch.ones(7, 4, dtype=torch.float64)), parts)
     torch.testing.assert_close(objective.average_loss(f, y), -mixture.log_prob(y))
-    torch.testing.assert_close(objective.predictions(objective.average(f)), mixture.mean)
+    torch.testing.assert_close(objective.to_probabilities_or_values(objective.average(f)), mixture.mean)
     scores = objective.average_score(f, y)
     assert scores["loss"] == objective.average_loss(f, y).mean()
     assert scores["rmse"] == objective.score(f.mean(0), y)["rmse"]

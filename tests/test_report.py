@@ -328,11 +328,11 @@ def test_the_plane_is_that_of_the_svd(generator: torch.Generator) -> None:
     from wflow_core.interfaces.task import Signature
 
     architecture = Mlp(Signature((2,), 2), hidden=[])  # no unit that could be exchanged
-    layout = WeightLayout.of_parameters(architecture.module)
+    layout = WeightLayout.of_parameters(architecture.template)
     scale = torch.tensor([5.0, 2.0, 1.0, 0.5, 0.1, 0.1])
     weights = torch.randn(40, layout.size, generator=generator) * scale
-    zoo = WeightSet.of(architecture.module, weights)
-    found = plane(architecture.bound_symmetry, zoo, zoo[:7])
+    zoo = WeightSet.from_module(architecture.template, weights)
+    found = plane(architecture.symmetry, zoo, zoo[:7])
     assert found is not None
     centred = (weights - weights.mean(0)).double()
     left, singular, _ = torch.linalg.svd(centred, full_matrices=False)
@@ -340,7 +340,7 @@ def test_the_plane_is_that_of_the_svd(generator: torch.Generator) -> None:
     torch.testing.assert_close(found.zoo.abs(), expected.abs())
     torch.testing.assert_close(found.samples, found.zoo[:7])
     torch.testing.assert_close(found.share, singular[:2].square() / singular.square().sum())
-    assert plane(architecture.bound_symmetry, zoo[:1], zoo) is None
+    assert plane(architecture.symmetry, zoo[:1], zoo) is None
 
 
 def test_the_command_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,10 @@ from plugin_support import tiny, wflow, write_spec
 import wflow_core
 from wflow_core.errors import DataError, StoreError, WflowError
 from wflow_core.specs.yaml_source import read_text
-from wflow_core.sweep.grid import Grid, read_grid
-from wflow_core.sweep.results import Result
-from wflow_core.sweep.rows import Run, SweepRow, plan
-from wflow_core.sweep.table import table
+from wflow_plugins.sweep.grid import Grid, read_grid
+from wflow_plugins.sweep.results import Result
+from wflow_plugins.sweep.rows import Run, SweepRow, plan
+from wflow_plugins.sweep.table import table
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -21,7 +21,7 @@ from plugin_support import (
     write_spec,
 )
 
-from wflow_core.runs.record import DEPENDS
+from wflow_core.pipeline.record import DEPENDS
 from wflow_core.storage.store import Store
 
 STAGES = ["collect", "train", "sample", "evaluate"]

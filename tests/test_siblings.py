@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from wflow_core.runs import siblings as module
-from wflow_core.runs.siblings import Siblings
+from wflow_plugins.sweep.shared_cache import Siblings
 from wflow_core.storage.store import Store
 
 

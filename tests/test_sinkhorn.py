@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.symmetry import Element
-from wflow_core.symmetry.matching import align
+from wflow_core.symmetry import GroupElement
+from wflow_plugins.matching.matching import align
 from wflow_plugins.canonicalizers.sinkhorn import soft_act, soft_permutation
 from wflow_plugins.canonicalizers.sinkhorn_rebasin import SinkhornRebasin
 
@@ -57,7 +57,7 @@ def test_the_gradient_is_that_through_all_iterations(seed: int) -> None:
 @pytest.mark.parametrize("block", flat, ids=lambda b: b.name)
 def test_permutation_matrices_act_as_the_element_does(block: Block) -> None:
     w, graph = block.weights(3), block.symmetry.graph
-    element = Element(block.symmetry.random(3, torch.Generator().manual_seed(1)).perm)
+    element = GroupElement(block.symmetry.random(3, torch.Generator().manual_seed(1)).perm)
     matrices = {g: F.one_hot(p).double() for g, p in element.perm.items()}
     moved = graph.merge(soft_act(graph, graph.split(w), matrices))
     torch.testing.assert_close(moved, block.symmetry.act(w, element))
@@ -67,13 +67,13 @@ def brought(name: str, w: Tensor, reference: Tensor, **options: object) -> Tenso
     architecture = OfBlock(name)
     component = SinkhornRebasin(architecture, TrainingOnly(architecture), rounds=0, **options)
     component.reference = reference
-    return architecture.bound_symmetry.act(w, component.element(w))
+    return architecture.symmetry.act(w, component.group_element(w))
 
 
 @pytest.mark.parametrize("polish", [0, 3])
 @pytest.mark.parametrize("name", ["mlp", "residual"])
 def test_a_permuted_copy_is_brought_back(name: str, polish: int) -> None:
-    symmetry = OfBlock(name).bound_symmetry
+    symmetry = OfBlock(name).symmetry
     reference = OfBlock(name).block.weights(1, 3)
     moved = copied(symmetry, reference.expand(4, -1), seed=1)
     found = brought(name, moved, reference, polish=polish, normalize=True)
@@ -121,7 +121,7 @@ def test_objectives_on_data_lower_the_loss_on_the_way(objective: str, name: str)
     component = SinkhornRebasin(architecture, TrainingOnly(architecture), **options)
     w, reference = architecture.block.weights(8, 1), architecture.block.weights(1, 2)
     component.reference = reference
-    moved = architecture.bound_symmetry.act(w, component.element(w))
+    moved = architecture.symmetry.act(w, component.group_element(w))
     assert component.data is not None
     batch = next(component.data.batches(40, 0, w))
     losses = [component.data.loss((x + reference) / 2, batch).mean() for x in (w, moved)]

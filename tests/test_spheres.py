@@ -14,7 +14,7 @@ from wflow_core.flows.flow import Flow
 from wflow_core.flows.sampling import integrate
 from wflow_core.interfaces.task import Signature
 from wflow_core.specs.options import FlowOptions
-from wflow_core.symmetry.unit_spheres import outside, unit_scales, unit_spheres
+from wflow_plugins.manifolds.unit_spheres import outside, unit_scales, unit_spheres
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere as ToSpheres
 from wflow_plugins.manifolds import spherical
@@ -26,7 +26,7 @@ from wflow_plugins.solvers.euler import Euler
 ANGLES = [1e-7, 1e-6, 1e-4, 1e-2, 0.5, math.pi / 2, 3.0, math.pi - 1e-4, math.pi - 1e-6]
 PRECISIONS = [torch.float32, torch.float64]
 MLP = Mlp(Signature((6,), 3), hidden=[5, 4])
-SYMMETRY = MLP.bound_symmetry
+SYMMETRY = MLP.symmetry
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -107,7 +107,7 @@ def test_a_sphere_of_any_radius_has_its_own_arc_lengths(seed: int, radius: float
 def canonical(n: int = 6, last_norm: float | None = None) -> Tensor:
     w = MLP.initialize(n, seeded()).double()
     to = ToSpheres(MLP, last_norm=last_norm)
-    return to.act(w, to.element(w))
+    return to.act(w, to.group_element(w))
 
 
 @pytest.mark.parametrize("last_norm", [None, 2.5])
@@ -139,7 +139,7 @@ def test_scaling_any_network_of_an_orbit_gives_one_representative() -> None:
     moved = SYMMETRY.random(4, seeded(2), torch.float64)
     moved = type(moved)(scale=moved.scale)
     other = SYMMETRY.act(w, moved)
-    torch.testing.assert_close(to.act(w, to.element(w)), to.act(other, to.element(other)))
+    torch.testing.assert_close(to.act(w, to.group_element(w)), to.act(other, to.group_element(other)))
 
 
 def test_a_dead_unit_is_named() -> None:

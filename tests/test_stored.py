@@ -14,29 +14,29 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from wflow_core.errors import DataError, StoreError, UnsupportedError, WflowError
-from wflow_core.memory import SHARE, Memory, shown
+from wflow_plugins.streaming.memory import SHARE, Memory, shown
 from wflow_core.networks.batched import BatchedNetworks
-from wflow_core.runs.artefacts import weight_set, weight_set_content
-from wflow_core.storage.row_writing import Gathering, RowWriter, gathered
+from wflow_core.storage.weight_sets import weight_set, weight_set_content
+from wflow_plugins.streaming.row_writing import Gathering, RowWriter, gathered
 from wflow_core.storage.store import Store
-from wflow_core.weights.pieces import columns_of, rows_at_once, split
-from wflow_core.weights.rows import Rows
-from wflow_core.weights.stored import StoredWeights, asking
+from wflow_core.weights.chunks import chunk_size, iter_chunks
+from wflow_plugins.streaming.rows import Rows
+from wflow_plugins.streaming.lazy_weights import LazyWeights, asking
 
 N, ROW = 7, 4 * P
 W = normal(N, P).float()
 
 
-def written(folder: Path, w: Tensor = W, limit: int | None = None, each: int = 3) -> StoredWeights:
+def written(folder: Path, w: Tensor = W, limit: int | None = None, each: int = 3) -> LazyWeights:
     """In files of three networks each."""
     writer = RowWriter(folder / "rows", file_bytes=each * w[0].nbytes)
     for piece in w.split(2):
         writer.add(piece)
-    return StoredWeights.of(writer.finish(), limit)
+    return LazyWeights.of(writer.finish(), limit)
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> StoredWeights:
+def stored(tmp_path_factory: pytest.TempPathFactory) -> LazyWeights:
     return written(tmp_path_factory.mktemp("stored"))
 
 
@@ -67,9 +67,9 @@ def test_a_budget_too_small_for_one_network() -> None:
 
 
 @given(a=st.integers(0, N), b=st.integers(0, N), c=st.integers(-N, N), d=st.integers(-N, N))
-def test_slices_of_slices(stored: StoredWeights, a: int, b: int, c: int, d: int) -> None:
+def test_slices_of_slices(stored: LazyWeights, a: int, b: int, c: int, d: int) -> None:
     found = stored[a:b][c:d]
-    assert isinstance(found, StoredWeights)
+    assert isinstance(found, LazyWeights)
     assert torch.equal(found.held(), W[a:b][c:d])
 
 
@@ -78,11 +78,11 @@ def test_slices_of_slices(stored: StoredWeights, a: int, b: int, c: int, d: int)
     [torch.tensor(x) for x in ([5, 1, 5], [0, 2], [-1, -7], [[3, 3], [0, 6]])]
     + [W[:, 0] > 0, torch.zeros(0, dtype=torch.int64), 2, -1, (slice(None), 3), (..., slice(2, 5))],
 )
-def test_it_is_indexed_like_a_tensor(stored: StoredWeights, index: Any) -> None:
+def test_it_is_indexed_like_a_tensor(stored: LazyWeights, index: Any) -> None:
     assert torch.equal(stored[index] + 0, W[index])
 
 
-def test_it_computes_like_a_tensor(stored: StoredWeights) -> None:
+def test_it_computes_like_a_tensor(stored: LazyWeights) -> None:
     assert (stored.shape, len(stored), stored.dtype) == (W.shape, N, W.dtype)
     assert torch.equal(stored.mean(0), W.mean(0))
     assert torch.equal(torch.cat([w.held() for w in stored.split(3)]), W)  # type: ignore[attr-defined]
@@ -91,18 +91,18 @@ def test_it_computes_like_a_tensor(stored: StoredWeights) -> None:
     assert torch.equal(
         torch.lerp(stored, stored[torch.arange(N - 1, -1, -1)], 0.5), W.lerp(W.flip(0), 0.5)
     )
-    assert torch.equal(torch.cat(list(split(stored, 2))), W)
+    assert torch.equal(torch.cat(list(iter_chunks(stored, 2))), W)
     columns = columns_of(stored[1:6])
     assert torch.equal(torch.cat([block for _, block in columns.blocks(9)], 1), W[1:6])
 
 
-def test_what_reads_nothing(stored: StoredWeights, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_reads_nothing(stored: LazyWeights, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Rows, "_fill", None)
     for same in (stored.to("cpu"), stored.cpu(), stored.float(), stored.detach(), stored[:3][1:]):
-        assert isinstance(same, StoredWeights)
+        assert isinstance(same, LazyWeights)
     assert stored.new_zeros(2, 3).shape == (2, 3)
     assert copy.deepcopy(stored) is stored
-    assert "StoredWeights([7," in repr(stored)
+    assert "LazyWeights([7," in repr(stored)
 
 
 def test_more_than_the_limit_is_refused_at_once(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_more_than_the_limit_is_refused_at_once(tmp_path: Path) -> None:
     assert f"--memory at least {shown(3 * SHARE * ROW)}" in str(error.value)
     with pytest.raises(UnsupportedError, match=r"^metric x: 7 networks"), asking("metric x"):
         found.mean()
-    assert [rows_at_once(w, 5) for w in (found, W, written(tmp_path, limit=9 * ROW))] == [1, 5, 2]
+    assert [chunk_size(w, 5) for w in (found, W, written(tmp_path, limit=9 * ROW))] == [1, 5, 2]
 
 
 @pytest.mark.parametrize("each", [1, 3, 100])
@@ -159,7 +159,7 @@ def test_gathered_networks_are_the_same_in_memory_and_in_files(
     for start in range(0, N, 2):
         gathering.add(zoo[start : start + 2])
     found = gathering.whole()
-    assert isinstance(found.weights, StoredWeights) == in_files
+    assert isinstance(found.weights, LazyWeights) == in_files
     for name, tensor in zoo.tensors().items():
         assert torch.equal(torch.cat([row + 0 for row in found.tensors()[name].split(1)]), tensor)
 
@@ -186,15 +186,15 @@ def test_an_artefact_of_shards_is_read_with_and_without_a_limit(tmp_path: Path) 
     saved(tmp_path, None)
     for memory, in_files in [(None, False), (Memory(10**6), False), (Memory(SHARE * ROW), True)]:
         found = weight_set(Store(tmp_path, memory).load("zoo"))
-        assert isinstance(found.weights, StoredWeights) == in_files
-        assert torch.equal(torch.cat(list(split(found.weights, N))), W)
+        assert isinstance(found.weights, LazyWeights) == in_files
+        assert torch.equal(torch.cat(list(iter_chunks(found.weights, N))), W)
 
 
 def test_an_artefact_in_one_file_is_read_within_a_limit(tmp_path: Path) -> None:
     Store(tmp_path).save("zoo", "key", *weight_set_content(zoo_of(W)))
     found = weight_set(Store(tmp_path, Memory(SHARE * ROW)).load("zoo"))
-    assert isinstance(found.weights, StoredWeights)
-    assert torch.equal(torch.cat(list(split(found.weights, N))), W)
+    assert isinstance(found.weights, LazyWeights)
+    assert torch.equal(torch.cat(list(iter_chunks(found.weights, N))), W)
 
 
 @pytest.mark.parametrize("damage", ["change", "cut", "remove"])

@@ -20,11 +20,11 @@ import wflow_core
 from wflow_core.assembly.assemble import assemble
 from wflow_core.interfaces.task import Signature
 from wflow_core.measures import novelty
-from wflow_core.memory import Memory
-from wflow_core.runs.road import run
+from wflow_plugins.streaming.memory import Memory
+from wflow_core.pipeline.driver import run
 from wflow_core.specs.spec import load_spec
 from wflow_core.weights import WeightSet
-from wflow_core.weights.stored import StoredWeights
+from wflow_plugins.streaming.lazy_weights import LazyWeights
 from wflow_plugins.architectures.mlp import Mlp
 
 HIDDEN, NETWORKS = 5, 12
@@ -62,7 +62,7 @@ def zoo_folder(folder: Path, n: int = NETWORKS, hidden: int = HIDDEN) -> Path:
     weights = network.initialize(n, torch.Generator().manual_seed(0))
     folder.mkdir()
     for i in range(n):
-        (state,) = WeightSet.of(network.module, weights[i : i + 1]).state_dicts()
+        (state,) = WeightSet.from_module(network.template, weights[i : i + 1]).state_dicts()
         save_file(state, folder / f"{i:02}.safetensors")
     return folder
 
@@ -161,12 +161,12 @@ def test_networks_are_sampled_and_measured_within_a_budget(
 
 def test_a_loaded_flow_reads_what_it_is_asked_for(streamed: Path) -> None:
     flow = wflow_core.load(streamed, memory=LITTLE)
-    assert isinstance(flow.samples.weights, StoredWeights)
+    assert isinstance(flow.samples.weights, LazyWeights)
     assert flow.samples[2:4].weights.norm(dim=1).shape == (2,)
     drawn = flow.sample(9)
-    assert isinstance(drawn.weights, StoredWeights)
+    assert isinstance(drawn.weights, LazyWeights)
     without = wflow_core.load(streamed)
-    assert not isinstance(without.samples.weights, StoredWeights)
+    assert not isinstance(without.samples.weights, LazyWeights)
     again = without.sample(9).weights
     torch.testing.assert_close(
         torch.cat([row + 0 for row in drawn.weights.split(1)]), again, rtol=1e-4, atol=1e-5

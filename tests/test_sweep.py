@@ -21,7 +21,7 @@ from plugin_support import (
 )
 
 from wflow_core.runs import stages
-from wflow_core.sweep import run_sweep
+from wflow_plugins.sweep import run_sweep
 
 BASE = """\
 name: base

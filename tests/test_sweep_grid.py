@@ -10,8 +10,8 @@ from hypothesis import given, strategies as st
 from plugin_support import refused, tiny, wflow
 
 from wflow_core.errors import SpecError, WflowError
-from wflow_core.sweep.grid import Column, Grid, Row
-from wflow_core.sweep.rows import SweepRow, choose, load_rows, slugs, value_name
+from wflow_plugins.sweep.grid import Column, Grid, Row
+from wflow_plugins.sweep.rows import SweepRow, choose, load_rows, slugs, value_name
 
 ROOT = Path(__file__).parents[1]
 SPECS = ("mnist.yaml",)  # what grids vary

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from plugin_support import distribution, wflow
 from ruamel.yaml import YAML
 
-from wflow_core.sweep.schema import grid_schema
+from wflow_plugins.sweep.schema import grid_schema
 
 ROOT = Path(__file__).parents[1]
 GRIDS = sorted((ROOT / "examples/thesis").glob("table_*.yaml"))

@@ -10,7 +10,7 @@ from torch import nn
 
 from wflow_core.errors import SymmetryError
 from wflow_core.interfaces.canonicalizer import Canonicalizer
-from wflow_core.symmetry import Element, Group, Part, Symmetry
+from wflow_core.symmetry import GroupElement, Group, Part, Symmetry
 from wflow_core.testing.world import small_network, small_zoo
 from wflow_core.weights import WeightLayout, WeightSet
 
@@ -18,7 +18,7 @@ blocks = pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.name)
 seeds = given(seed=st.integers(0, 2**31))
 
 
-def element(block: Block, seed: int, n: int = 3) -> Element:
+def element(block: Block, seed: int, n: int = 3) -> GroupElement:
     return block.symmetry.random(n, torch.Generator().manual_seed(seed), torch.float64)
 
 
@@ -43,7 +43,7 @@ def test_every_group_alone_keeps_the_function(block: Block) -> None:
         for kind in ("perm", "scale"):
             one = {g: v for g, v in getattr(e, kind).items() if g == group}
             if one:
-                alone = replace(Element(), **{kind: one})
+                alone = replace(GroupElement(), **{kind: one})
                 moved = block.symmetry.act(w, alone), block.symmetry.act_buffers(b, alone)
                 assert not torch.equal(moved[0], w), (group, kind)
                 assert close(block.outputs(*moved), before), (group, kind)
@@ -62,7 +62,7 @@ def test_the_group_law(block: Block, seed: int) -> None:
 @blocks
 def test_composing_with_partial_elements(block: Block) -> None:
     s, w, e = block.symmetry, block.weights(3), element(block, 3)
-    perms, scales = Element(e.perm), Element({}, e.scale)
+    perms, scales = GroupElement(e.perm), GroupElement({}, e.scale)
     assert close(s.act(w, s.compose(perms, scales)), s.act(s.act(w, perms), scales))
     assert close(s.act(w, s.compose(scales, perms)), s.act(s.act(w, scales), perms))
     assert close(s.act(s.act(w, scales), s.inverse(scales)), w)
@@ -116,10 +116,10 @@ class Wrong(Canonicalizer):
     def fit(self, zoo: WeightSet) -> None:
         pass
 
-    def element(self, weights: torch.Tensor) -> Element:
-        return Element()
+    def group_element(self, weights: torch.Tensor) -> GroupElement:
+        return GroupElement()
 
-    def act(self, weights: torch.Tensor, element: Element) -> torch.Tensor:
+    def act(self, weights: torch.Tensor, element: GroupElement) -> torch.Tensor:
         return -weights
 
 

@@ -110,7 +110,7 @@ def test_agrees_with_blocks_by_hand(block: Block) -> None:
 def test_agrees_with_architectures_by_hand(by_hand: Architecture) -> None:
     x = by_hand.signature.draw(2, torch.Generator().manual_seed(0))
     symmetry = find(by_hand.module, x).symmetry(by_hand.module)
-    assert fingerprint(symmetry) == fingerprint(by_hand.bound_symmetry)
+    assert fingerprint(symmetry) == fingerprint(by_hand.symmetry)
 
 
 def test_fingerprints_tell_symmetries_apart() -> None:
@@ -178,14 +178,14 @@ def test_a_module_that_cannot_be_captured_is_refused() -> None:
 
 def test_traced_is_an_architecture() -> None:
     made = Traced(Signature((5,), 3), module=mlp(nn.Tanh))
-    assert list(made.bound_symmetry.free) == ["0", "2"]
+    assert list(made.symmetry.free) == ["0", "2"]
     assert made.found.coverage == pytest.approx(1 - 11 / 50)
     drawn = made.initialize(3, torch.Generator().manual_seed(0))
-    assert drawn.shape == (3, made.bound_symmetry.layout.size)
+    assert drawn.shape == (3, made.symmetry.layout.size)
 
 
 def test_traced_says_what_it_lacks() -> None:
-    with pytest.raises(UnsupportedError, match=r"traced needs a module: set architecture.module"):
+    with pytest.raises(UnsupportedError, match=r"traced needs a module: set architecture.template"):
         Traced(Signature((5,), 3))
     held = nn.Linear(5, 3)
     held.extra = nn.Parameter(torch.zeros(2))

@@ -9,7 +9,7 @@ import wflow_core
 from wflow_core.errors import DataError
 from wflow_core.flows.flow import Flow
 from wflow_core.flows.training import Trainer
-from wflow_core.space import Points, Space
+from wflow_core.space import PointSet, Space
 from wflow_core.specs.options import TrainOptions
 from wflow_plugins.couplings.independent import Independent
 from wflow_plugins.couplings.trajectory import Trajectory
@@ -21,13 +21,13 @@ DIM = 4
 SPACE = Space(Euclidean(DIM))
 
 
-def points(runs: int = 40, snapshots: int = 3) -> Points:
+def points(runs: int = 40, snapshots: int = 3) -> PointSet:
     g = torch.Generator().manual_seed(1)
     x = 2 + 0.5 * torch.randn(runs * snapshots, DIM, generator=g)
-    return Points(x, torch.arange(runs).repeat(snapshots), x - 2)
+    return PointSet(x, torch.arange(runs).repeat(snapshots), x - 2)
 
 
-def trainer(zoo: Points | None = None, **options: object) -> Trainer:
+def trainer(zoo: PointSet | None = None, **options: object) -> Trainer:
     o = TrainOptions(**({"iterations": 60, "evaluate_every": 20, "warmup": 0} | options))
     torch.manual_seed(0)
     velocity = MlpVelocity(SPACE, width=32, layers=1)
@@ -86,7 +86,7 @@ def test_held_out_runs_are_whole_and_never_trained_on() -> None:
     assert len(out) == 30
     assert not set(kept.run.tolist()) & set(out.run.tolist())
     assert len(kept) + len(out) == len(zoo)
-    single = Points(zoo.x, torch.zeros(len(zoo)))
+    single = PointSet(zoo.x, torch.zeros(len(zoo)))
     assert single.split(0.5, torch.Generator())[0] is single
 
 

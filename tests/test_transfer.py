@@ -15,11 +15,11 @@ import wflow_core
 from wflow_core.assembly.assemble import assemble, at
 from wflow_core.errors import DataError, SpecError, UnsupportedError
 from wflow_core.interfaces.task import Signature
-from wflow_core.runs.trained import TrainedFlow
-from wflow_core.space import refuse_off_manifold
+from wflow_plugins.stages.trained_flow import TrainedFlow
+from wflow_core.space import check_on_manifold
 from wflow_core.specs.schema import spec_schema
 from wflow_core.specs.spec import spec_from_text
-from wflow_core.sweep import run_sweep
+from wflow_plugins.sweep import run_sweep
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.report.write import write_report
@@ -94,8 +94,8 @@ def test_samples_and_what_they_are_compared_with(run: Path, flow: TrainedFlow) -
 
 def test_samples_and_reference_lie_on_the_manifold(flow: TrainedFlow) -> None:
     manifold = flow.sampled.assembly.space.manifold
-    refuse_off_manifold(flow.samples.weights, manifold, "samples")
-    refuse_off_manifold(flow.reference.weights, manifold, "reference")
+    check_on_manifold(flow.samples.weights, manifold, "samples")
+    check_on_manifold(flow.reference.weights, manifold, "reference")
 
 
 def test_trained_weights_are_the_same(flow: TrainedFlow) -> None:

@@ -26,8 +26,8 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
 from wflow_core.networks.batched import BatchedNetworks
-from wflow_core.symmetry import Element, Part, Symmetry
-from wflow_core.symmetry.matching import align
+from wflow_core.symmetry import GroupElement, Part, Symmetry
+from wflow_plugins.matching.matching import align
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.bert import Bert
 from wflow_plugins.architectures.bert_module import BertForScores, Layer
@@ -40,11 +40,11 @@ N = 20
 
 @each
 def test_every_group_alone_keeps_the_function(architecture: Architecture) -> None:
-    symmetry, w = architecture.bound_symmetry, random_weights(architecture, 1).expand(N, -1)
+    symmetry, w = architecture.symmetry, random_weights(architecture, 1).expand(N, -1)
     before = outputs(architecture, w[:1])
     whole = symmetry.random(N, seeded(1), torch.float64)
-    alone = [Element({g: p}) for g, p in whole.perm.items()]
-    alone += [Element({}, {g: s}) for g, s in whole.scale.items()]
+    alone = [GroupElement({g: p}) for g, p in whole.perm.items()]
+    alone += [GroupElement({}, {g: s}) for g, s in whole.scale.items()]
     for element in [*alone, whole]:
         moved = symmetry.act(w, element)
         still = any(p.shape[-1] == 1 for p in element.perm.values()) and len(element.perm) == 1
@@ -56,7 +56,7 @@ def test_every_group_alone_keeps_the_function(architecture: Architecture) -> Non
 
 @each
 def test_what_is_free(architecture: Architecture) -> None:
-    groups = architecture.bound_symmetry.groups
+    groups = architecture.symmetry.groups
     layers = [name.removesuffix(".heads") for name in groups if name.endswith(".heads")]
     inner = [f"{layer}.{name}" for layer in layers for name in ("heads", "qk", "vo", "hidden")]
     last = ["pooled"] if isinstance(architecture, Bert) else []
@@ -68,7 +68,7 @@ def test_what_is_free(architecture: Architecture) -> None:
 
 @each
 def test_a_permuted_copy_is_found_as_one(architecture: Architecture) -> None:
-    symmetry, w = architecture.bound_symmetry, random_weights(architecture, 3)
+    symmetry, w = architecture.symmetry, random_weights(architecture, 3)
     for normalize in (False, True):
         assert torch.equal(align(symmetry, copied(symmetry, w, 5), w, normalize=normalize), w)
 
@@ -76,7 +76,7 @@ def test_a_permuted_copy_is_found_as_one(architecture: Architecture) -> None:
 @each
 def test_many_networks_at_once_are_many_networks(architecture: Architecture) -> None:
     w, module = random_weights(architecture, 3), architecture.build().double()
-    states = [architecture.bound_symmetry.layout.unflatten(one) for one in w]
+    states = [architecture.symmetry.layout.unflatten(one) for one in w]
     single = [functional_call(module, s, (inputs(architecture),)) for s in states]
     torch.testing.assert_close(outputs(architecture, w), torch.stack(single))
 
@@ -171,7 +171,7 @@ def test_fresh_networks_are_as_the_module_draws_them(name: str) -> None:
     drawn = architecture.initialize(400, seeded())
     torch.manual_seed(0)
     built = torch.stack(
-        [architecture.bound_symmetry.layout.flatten(dict(architecture.build().named_parameters()))
+        [architecture.symmetry.layout.flatten(dict(architecture.build().named_parameters()))
          for _ in range(40)]
     ).detach()  # fmt: skip
     assert torch.equal(drawn.std(0) > 0, built.std(0) > 0)
@@ -197,7 +197,7 @@ class Tied(nn.Module):
 
 
 def test_a_tied_embedding_is_one_part() -> None:
-    module, whole = Tied().double(), SOME["bert"].bound_symmetry
+    module, whole = Tied().double(), SOME["bert"].symmetry
     layout = WeightLayout.of_parameters(module)
     parts = [p.part for p in whole.parts if p.part.tensor in layout.by_name]
     symmetry = Symmetry(whole.groups, (*parts, Part("decoder.bias", ("vocabulary",))), layout)

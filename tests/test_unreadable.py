@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from wflow_core.errors import DataError, StoreError
-from wflow_core.runs.export import read_networks, write_networks
+from wflow_plugins.commands.export import read_networks, write_networks
 from wflow_core.storage.store import Store
 from wflow_core.weights import WeightSet
 
@@ -54,7 +54,7 @@ def test_the_key_of_an_artefact(tmp_path: Path, refuses: Any) -> None:
 
 def test_networks(tmp_path: Path, refuses: Any) -> None:
     module = torch.nn.Linear(2, 1)
-    write_networks(WeightSet.of(module, torch.zeros(3, 3)), tmp_path / "n", separate=True)
+    write_networks(WeightSet.from_module(module, torch.zeros(3, 3)), tmp_path / "n", separate=True)
     first = min((tmp_path / "n").glob("*.safetensors"))
     refuses(first.name)
     with pytest.raises(DataError, match=r"cannot be read as safetensors \(Permission denied\)$"):

@@ -11,7 +11,7 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.task import Signature
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import Space
-from wflow_core.symmetry import Element
+from wflow_core.symmetry import GroupElement
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.velocities.mlp import MlpVelocity
@@ -23,7 +23,7 @@ WIDTHS = [(7,), (6, 5), (4, 5, 6), (16, 16)]
 
 
 def space(hidden: tuple[int, ...]) -> Space:
-    symmetry = Mlp(Signature((5,), 3), hidden=hidden).bound_symmetry
+    symmetry = Mlp(Signature((5,), 3), hidden=hidden).symmetry
     return Space(Euclidean(symmetry.layout.size, symmetry), symmetry)
 
 
@@ -60,7 +60,7 @@ def test_commutes_with_permutations(
     s = space(hidden)
     v = lively(small(cls, s, layers))
     x, t, g = points(s, 3, seed)
-    perm = Element(s.symmetry.random(3, g).perm)
+    perm = GroupElement(s.symmetry.random(3, g).perm)
     with torch.no_grad():
         v.standardize(x, x + torch.randn(x.shape, generator=g))
         out, moved = v(x, t), v(s.symmetry.act(x, perm), t)
@@ -76,7 +76,7 @@ def test_runs_at_another_width(hidden: tuple[int, ...], cls: Make) -> None:
     narrow, large = space(hidden), space(tuple(3 * h for h in hidden))
     v = lively(small(cls, narrow))
     x, t, g = points(large, 2, 0)
-    perm = Element(large.symmetry.random(2, g).perm)
+    perm = GroupElement(large.symmetry.random(2, g).perm)
     with torch.no_grad():
         out = v(x, t, large.symmetry)
         moved = v(large.symmetry.act(x, perm), t, large.symmetry)
@@ -114,7 +114,7 @@ def test_scales_are_one_a_part(cls: Make) -> None:
     s = space((6, 5))
     v = cls(s, width=24)
     g = torch.Generator().manual_seed(0)
-    size = s.symmetry.graph.block_of.float() + 1
+    size = s.symmetry.graph.block_ids.float() + 1
     x0 = torch.zeros(500, s.dim)
     v.standardize(x0, size * torch.randn(500, s.dim, generator=g))
     torch.testing.assert_close(v.displacement_scale(), size, rtol=0.1, atol=0)

@@ -37,7 +37,7 @@ def test_tied_tensor_takes_room_once_and_loads_under_both_names() -> None:
             self.head.weight = self.embed.weight
 
     module = Tied()
-    networks = WeightSet.of(module, torch.randn(2, 21))
+    networks = WeightSet.from_module(module, torch.randn(2, 21))
     state = networks.state_dicts()[1]
     assert set(state) == {"embed.weight", "head.weight"}
     module.load_state_dict(state)
@@ -46,17 +46,17 @@ def test_tied_tensor_takes_room_once_and_loads_under_both_names() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.name)
 def test_state_dicts_round_trip_with_buffers(block: Block) -> None:
-    networks = WeightSet.of(block.module, block.weights(3), block.buffers(3))
+    networks = WeightSet.from_module(block.module, block.weights(3), block.buffers(3))
     states = networks.state_dicts()
     for state in states:
         block.module.load_state_dict(state)
-    again = WeightSet.of_state_dicts(block.module, states)
+    again = WeightSet.from_state_dicts(block.module, states)
     assert torch.equal(again.weights, networks.weights)
 
 
 def test_integer_buffers_come_back_as_integers() -> None:
     module = nn.BatchNorm1d(3)
-    state = WeightSet.of(module, torch.zeros(1, 6)).state_dicts()[0]
+    state = WeightSet.from_module(module, torch.zeros(1, 6)).state_dicts()[0]
     assert state["num_batches_tracked"].dtype == torch.int64
 
 
@@ -79,7 +79,7 @@ def test_wrong_tensors_are_named(tensors: dict[str, torch.Tensor], message: str)
 
 
 def test_indexing_keeps_networks_whole() -> None:
-    networks = WeightSet.of(nn.Linear(2, 1), torch.arange(12.0).reshape(4, 3))
+    networks = WeightSet.from_module(nn.Linear(2, 1), torch.arange(12.0).reshape(4, 3))
     chosen = networks[torch.tensor([2, 0])]
     assert chosen.run.tolist() == [2, 0]
     assert chosen.weights[:, 0].tolist() == [6, 0]

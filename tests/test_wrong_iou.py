@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.task import Split
-from wflow_core.objectives import Regression
+from wflow_core.interfaces.objective import Regression
 from wflow_core.testing.world import SmallTask, seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics import overlap, wrong_iou
@@ -78,11 +78,11 @@ def test_nothing_can_be_told_of_networks_that_are_always_right() -> None:
 
 def constant(*classes: int) -> WeightSet:
     """Networks that decide for one class whatever the input."""
-    layout = small_network().bound_symmetry.layout
+    layout = small_network().symmetry.layout
     w = torch.zeros(len(classes), layout.size)
     at = layout.by_name["4.bias"].offset
     w[torch.arange(len(classes)), at + torch.tensor(classes)] = 1
-    return WeightSet.of(small_network().module, w)
+    return WeightSet.from_module(small_network().module, w)
 
 
 def measured(samples: WeightSet, zoo: WeightSet) -> dict:

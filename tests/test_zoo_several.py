@@ -14,18 +14,18 @@ from torch import Tensor
 
 import wflow_core
 from wflow_core.assembly.assembly import Assembly
-from wflow_core.conditions import Record
+from wflow_plugins.conditioning.covariates import Record
 from wflow_core.errors import DataError, SpecError
 from wflow_core.interfaces.task import Split
-from wflow_core.runs.export import write_networks
-from wflow_core.runs.record import Record as RunRecord, sources
+from wflow_plugins.commands.export import write_networks
+from wflow_core.pipeline.record import Record as RunRecord, sources
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.storage.store import Store
 from wflow_core.testing.world import SmallTask, seeded, small_network, small_task
 from wflow_plugins.tasks.breast_cancer import BreastCancer
 from wflow_plugins.zoos.checkpoints import Checkpoints
 from wflow_plugins.zoos.gaussian import GaussianZoo
-from wflow_plugins.zoos.several import Several
+from wflow_plugins.zoos.union import Union
 from wflow_plugins.zoos.train import Train
 
 
@@ -50,7 +50,7 @@ def drawn(**options: Any) -> GaussianZoo:
 
 
 def several(**sources: Any) -> Several:
-    return Several(*world(), sources)
+    return Union(*world(), sources)
 
 
 def test_networks_know_their_source_and_runs_stay_apart() -> None:
@@ -100,12 +100,12 @@ def test_files_of_all_are_hashed_and_counted_through(tmp_path: Path) -> None:
 
     for name, n in (("a", 2), ("b", 3)):
         write_networks(networks(n), tmp_path / name, separate=True)
-    zoo = Several(BreastCancer(), MLP, {"a": of("a"), "b": of("b")})
+    zoo = Union(BreastCancer(), MLP, {"a": of("a"), "b": of("b")})
     zoo.collect(seeded())
     told = zoo.provenance()
     assert [p["source"] for p in told] == ["a"] * 2 + ["b"] * 3
     assert [p["rows"] for p in told] == [[i, i + 1] for i in range(5)]
-    swapped = Several(BreastCancer(), MLP, {"a": of("b"), "b": of("a")})
+    swapped = Union(BreastCancer(), MLP, {"a": of("b"), "b": of("a")})
     assert zoo.fingerprint != swapped.fingerprint
     assert several(a=drawn()).fingerprint is None
 
@@ -175,7 +175,7 @@ def test_what_is_wrong_is_told_at_its_place(override: str, told: str) -> None:
 
 def test_no_source_is_refused_from_python() -> None:
     with pytest.raises(DataError, match="made of no zoo"):
-        Several(*world())
+        Union(*world())
 
 
 def test_progress_is_of_all_together() -> None:

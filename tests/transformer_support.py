@@ -41,7 +41,7 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def random_weights(architecture: Architecture, n: int, seed: int = 0) -> Tensor:
     """Large ones, so that attention looks at few tokens and nothing is nearly linear."""
-    size = architecture.bound_symmetry.layout.size
+    size = architecture.symmetry.layout.size
     return 0.7 * torch.randn(n, size, generator=seeded(seed), dtype=torch.float64)
 
 
@@ -55,6 +55,6 @@ def inputs(architecture: Architecture, n: int = 4, seed: int = 3) -> Tensor:
 
 
 def outputs(architecture: Architecture, weights: Tensor, x: Tensor | None = None) -> Tensor:
-    architecture.networks.module.double()
+    architecture.batched.module.double()
     with torch.no_grad():
-        return architecture.networks(weights, inputs(architecture) if x is None else x)
+        return architecture.batched(weights, inputs(architecture) if x is None else x)

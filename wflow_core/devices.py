@@ -1,4 +1,4 @@
-"""Where tensors live: the device by name, and the threads of the CPU."""
+"""Devices by name, tensors that are constant on each, and operations that repeat to the bit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor
 
 from wflow_core.errors import WflowError
 
-FOREIGN = ("Expected one of", "Could not run", "META device")
-"""How torch begins to speak of every kind that it knows, or of its own workings."""
+UNKNOWN_TO_TORCH = ("Expected one of", "Could not run", "META device")
+"""How torch's complaints about a device begin that name internals, or every kind it knows."""
 
 
-class PerDevice:
-    """A constant tensor, copied to a device once: the host waits for every copy."""
+class DeviceCache:
+    """A constant tensor, copied to each device once, since the host waits for every copy."""
 
     def __init__(self, tensor: Tensor):
         self.copies = {tensor.device: tensor}
@@ -26,11 +26,14 @@ class PerDevice:
         return self.copies[device]
 
 
-def choose(name: str | torch.device = "auto", threads: int | None = None) -> torch.device:
-    """The device of that name; ``auto`` is CUDA where there is one.
+def resolve_device(name: str | torch.device = "auto", threads: int | None = None) -> torch.device:
+    """The device of that name; ``auto`` is CUDA where available, else the CPU.
+
+    Args:
+        threads: of the CPU; torch's default where None.
 
     Raises:
-        WflowError: there is no such device here.
+        WflowError: there is no such device on this machine.
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -42,23 +45,24 @@ def choose(name: str | torch.device = "auto", threads: int | None = None) -> tor
         torch.Generator(device)
     except (RuntimeError, AssertionError, TypeError) as error:
         reason = str(error).splitlines()[0].split(". ")[0]
-        if reason.startswith(FOREIGN):
+        if reason.startswith(UNKNOWN_TO_TORCH):
             reason = "there is none"
         raise WflowError(
-            f"device {str(name)!r}: not to be had here ({reason}); try {' or '.join(here())}"
+            f"device {str(name)!r}: not available ({reason}); try "
+            f"{' or '.join(available_devices())}"
         ) from error
     return device
 
 
-def here() -> list[str]:
-    """Names of the devices of this machine, other than those that only special builds know."""
+def available_devices() -> list[str]:
+    """Names of this machine's devices, without those that only special builds of torch know."""
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     return ["cpu", *cuda, *["mps"] * torch.backends.mps.is_available()]
 
 
 @contextmanager
-def repeatable() -> Iterator[None]:
-    """Convolutions on CUDA by algorithms that give the same bits each time, in whole float32."""
+def deterministic() -> Iterator[None]:
+    """Convolutions on CUDA by algorithms that give the same bits each time, in full float32."""
     cudnn = torch.backends.cudnn
     with cudnn.flags(enabled=cudnn.enabled, deterministic=True, allow_tf32=False):
         yield

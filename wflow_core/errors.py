@@ -1,8 +1,9 @@
-"""Errors that a user can act on: each says what, what it got, where it came from, and the fix."""
+"""Errors that a user can act on: each says what is wrong, what it got, where, and the fix."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 
 class WflowError(Exception):
@@ -13,7 +14,7 @@ class SpecError(WflowError):
     """A spec that cannot run. Holds every problem that was found, not only the first.
 
     Args:
-        problems: one line each, already prefixed by ``file:line:column`` where a place is known.
+        problems: one line each, prefixed by ``file:line:column`` where a location is known.
     """
 
     def __init__(self, problems: Sequence[str]):
@@ -26,7 +27,7 @@ class PluginError(WflowError):
 
 
 class SymmetryError(WflowError):
-    """A description of a symmetry contradicts itself or the module that it describes."""
+    """The description of a symmetry contradicts itself or the module that it describes."""
 
 
 class SpaceError(WflowError):
@@ -34,16 +35,22 @@ class SpaceError(WflowError):
 
 
 class DataError(WflowError):
-    """Data, weights or a file is not what it should be."""
+    """Data, weights or a file are invalid."""
 
 
 class StoreError(WflowError):
     """A run folder cannot be used: in use, of another spec, incomplete or damaged."""
 
 
-class UnsupportedError(WflowError):
-    """A component cannot do what is asked of it, and says why."""
-
-
 class HookError(WflowError):
-    """A hook raised. Names the hook, so that the reader knows whom to ask."""
+    """A hook raised, or implements no known hook method."""
+
+
+class UnsupportedError(WflowError):
+    """A component cannot do what is asked of it; says why."""
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """`` (did you mean ...?)`` for a name close to an existing one, else an empty string."""
+    close = get_close_matches(name, list(names), n=1, cutoff=0.6)
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -5,39 +5,74 @@ Nothing is imported before a spec names it; this module imports neither torch no
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
 from importlib.metadata import Distribution, EntryPoint, distributions
 from inspect import Parameter, signature
 from typing import Any
 
-from wflow_core.errors import PluginError
+from wflow_core.errors import PluginError, suggest
 
-# Kind -> (entry-point group, interface that a plugin of the kind implements).
-KINDS: dict[str, tuple[str, str]] = {
-    "task": ("wflow.tasks", "wflow_core.interfaces.task:Task"),
-    "architecture": ("wflow.architectures", "wflow_core.interfaces.architecture:Architecture"),
-    "zoo": ("wflow.zoos", "wflow_core.interfaces.zoo:ZooSource"),
-    "canonicalizer": ("wflow.canonicalizers", "wflow_core.interfaces.canonicalizer:Canonicalizer"),
-    "codec": ("wflow.codecs", "wflow_core.interfaces.codec:Codec"),
-    "manifold": ("wflow.manifolds", "wflow_core.interfaces.manifold:Manifold"),
-    "prior": ("wflow.priors", "wflow_core.interfaces.prior:Prior"),
-    "coupling": ("wflow.couplings", "wflow_core.interfaces.coupling:Coupling"),
-    "velocity": ("wflow.velocities", "wflow_core.interfaces.velocity:Velocity"),
-    "solver": ("wflow.solvers", "wflow_core.interfaces.solver:Solver"),
-    "guidance": ("wflow.guidances", "wflow_core.interfaces.guidance:Guidance"),
-    "metric": ("wflow.metrics", "wflow_core.interfaces.metric:Metric"),
-    "hook": ("wflow.hooks", "wflow_core.hooks:Hook"),
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of component.
+
+    Attributes:
+        group: its entry-point group.
+        interface: what its plugins implement, ``module:Class``.
+        field: the field of a spec that names one; None where only other components hold it.
+        many: the field is a list.
+        required: a spec without the field is an error.
+    """
+
+    group: str
+    interface: str
+    field: str | None = None
+    many: bool = False
+    required: bool = False
+
+
+def _kind(name: str, interface: str, field: str | None = None, **how: bool) -> Kind:
+    plural = {"velocity": "velocities", "loss": "losses"}.get(name, f"{name}s")
+    return Kind(f"wflow.{plural}", f"wflow_core.interfaces.{name}:{interface}", field, **how)
+
+
+# In the order in which components are built: each may use those before it.
+KINDS: dict[str, Kind] = {
+    "task": _kind("task", "Task", "task", required=True),
+    "architecture": _kind("architecture", "Architecture", "architecture", required=True),
+    "zoo": _kind("zoo", "ZooSource", "zoo", required=True),
+    "canonicalizer": _kind("canonicalizer", "Canonicalizer", "canonicalizers", many=True),
+    "codec": _kind("codec", "Codec", "codec"),
+    "manifold": _kind("manifold", "Manifold", "manifold"),
+    "condition": _kind("condition", "Condition", "condition"),
+    "prior": _kind("prior", "Prior", "prior", required=True),
+    "coupling": _kind("coupling", "Coupling", "coupling", required=True),
+    "velocity": _kind("velocity", "Velocity", "velocity", required=True),
+    "time": _kind("time", "TimeSampler"),
+    "loss": _kind("loss", "Loss"),
+    "optimizer": _kind("optimizer", "Optimizer"),
+    "solver": _kind("solver", "Solver", "solver"),
+    "guidance": _kind("guidance", "Guidance", "guidance"),
+    "metric": _kind("metric", "Metric", "metrics", many=True),
+    "baseline": _kind("baseline", "Baseline", "baselines", many=True),
+    "stage": _kind("stage", "Stage", "stages", many=True),
+    "hook": _kind("hook", "Hook", "hooks", many=True),
 }
-COMMANDS = "wflow.commands"
+FIELDS = {of.field: kind for kind, of in KINDS.items() if of.field}
+"""Field of a spec -> kind."""
+COMMANDS, DEFAULTS = "wflow.commands", "wflow.defaults"
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """An entry point, and who offers it."""
+    """An entry point, and the distribution that offers it."""
 
     kind: str
     name: str
@@ -57,8 +92,8 @@ class Plugin:
 def plugins(kind: str | None = None) -> list[Plugin]:
     """Installed plugins, of one kind or of all, in the order of kinds and names."""
     kinds = [kind] if kind else list(KINDS)
-    ours = [p for p in _all_plugins() if p.kind in kinds]
-    return sorted(ours, key=lambda p: (kinds.index(p.kind), p.name, p.distribution))
+    found = [p for p in _all_plugins() if p.kind in kinds]
+    return sorted(found, key=lambda p: (kinds.index(p.kind), p.name, p.distribution))
 
 
 def commands() -> dict[str, Plugin]:
@@ -66,22 +101,47 @@ def commands() -> dict[str, Plugin]:
     return {p.name: p for p in reversed(_all_plugins()) if p.kind == "command"}
 
 
-def _all_plugins() -> list[Plugin]:
+def defaults() -> Mapping[str, Any]:
+    """Components of spec fields that a spec leaves out, by field; see ``wflow.defaults``.
+
+    Each entry point of that group is a mapping: ``field -> component``, as a spec writes it.
+    """
+    merged: dict[str, Any] = {}
+    for plugin in (p for p in _all_plugins() if p.kind == "default"):
+        merged = dict(_imported(plugin)) | merged
+    return merged
+
+
+def _all_plugins() -> tuple[Plugin, ...]:
+    return _scan(tuple((path, _modified(path)) for path in sys.path))
+
+
+def _modified(path: str) -> int:
+    try:
+        return os.stat(path or ".").st_mtime_ns
+    except OSError:
+        return 0
+
+
+@cache
+def _scan(path: tuple[tuple[str, int], ...]) -> tuple[Plugin, ...]:
+    """What all distributions on the path offer; read again when one of its folders changes."""
     found: list[Plugin] = []
     seen: set[str] = set()
     for dist in distributions():
-        offered = _offered(dist)
+        offered = _entry_points(dist)
         normal = re.sub(r"[-_.]+", "-", offered[0].distribution).lower() if offered else ""
         # Of a distribution that lies on the path twice, the first is the one that imports.
         if offered and normal not in seen:
             seen.add(normal)
             found += offered
-    return found
+    return tuple(found)
 
 
-def _offered(dist: Distribution) -> list[Plugin]:
+def _entry_points(dist: Distribution) -> list[Plugin]:
     """What a distribution offers; nothing where its metadata is damaged."""
-    groups = {group: kind for kind, (group, _) in KINDS.items()} | {COMMANDS: "command"}
+    groups = {of.group: kind for kind, of in KINDS.items()}
+    groups |= {COMMANDS: "command", DEFAULTS: "default"}
     try:
         ours = dict.fromkeys(e for e in dist.entry_points if e.group in groups)
         name = dist.metadata["Name"] if ours else ""
@@ -99,10 +159,13 @@ def find(kind: str, name: str) -> Plugin:
     offered = plugins(kind)
     matches = [p for p in offered if p.name == name]
     if len(matches) > 1:
-        raise PluginError(f"{kind} {name!r} {clash(matches)}")
+        raise PluginError(f"{kind} {name!r} {duplicate_message(matches)}")
     if not matches:
         names = [p.name for p in offered]
-        raise PluginError(f"unknown {kind} {name!r}{suggest(name, names)}; {listing(kind, names)}")
+        now = defaults().get("renamed", {}).get(f"{kind} {name}")
+        hint = f" (renamed to {now!r})" if now else suggest(name, names)
+        installed = f"installed: {', '.join(names)}" if names else f"no {kind} is installed"
+        raise PluginError(f"unknown {kind} {name!r}{hint}; {installed}")
     return matches[0]
 
 
@@ -117,39 +180,54 @@ def load(kind: str, name: str) -> type[Any]:
 
 def load_plugin(plugin: Plugin) -> type[Any]:
     """The same for a plugin that was found."""
-    try:
-        loaded = plugin.entry_point.load()
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"{plugin.label} fails to import from {plugin.entry_point.value!r}: "
-            f"{type(error).__name__}: {error}; mend or reinstall {plugin.distribution}"
-        ) from error
-    module, _, cls = KINDS[plugin.kind][1].partition(":")
-    interface = getattr(import_module(module), cls)
+    loaded, interface = _imported(plugin), interface_of(plugin.kind)
     if not (isinstance(loaded, type) and issubclass(loaded, interface)):
-        raise PluginError(f"{plugin.label} is {loaded!r}, not a subclass of {module}.{cls}")
+        of = f"{interface.__module__}.{interface.__qualname__}"
+        raise PluginError(f"{plugin.label} is {loaded!r}, not a subclass of {of}")
     if lacks := sorted(getattr(loaded, "__abstractmethods__", ())):
         raise PluginError(f"{plugin.label} does not implement {', '.join(lacks)}")
-    if unlike := _built_otherwise(loaded, interface):
-        raise PluginError(f"{plugin.label} {unlike}")
+    if mismatch := _signature_mismatch(loaded, plugin.kind):
+        raise PluginError(f"{plugin.label} {mismatch}")
     return loaded
 
 
-def _built_otherwise(cls: type[Any], interface: type[Any]) -> str | None:
-    """Why a class cannot be built as its interface is; None where it can."""
-    context = [
+def _imported(plugin: Plugin) -> Any:
+    try:
+        return plugin.entry_point.load()
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"{plugin.label} fails to import from {plugin.entry_point.value!r}: "
+            f"{type(error).__name__}: {error}; fix or reinstall {plugin.distribution}"
+        ) from error
+
+
+def interface_of(kind: str) -> type[Any]:
+    """The abstract class that plugins of a kind implement."""
+    module, _, name = KINDS[kind].interface.partition(":")
+    interface: type[Any] = getattr(import_module(module), name)
+    return interface
+
+
+@cache
+def context_of(kind: str) -> tuple[str, ...]:
+    """Names of what a component of the kind is built from, beside its options."""
+    return tuple(
         name
-        for name, of in signature(interface).parameters.items()
+        for name, of in signature(interface_of(kind)).parameters.items()
         if of.kind is Parameter.POSITIONAL_OR_KEYWORD
-    ]
-    options = getattr(cls.Config, "model_fields", {})
+    )
+
+
+def _signature_mismatch(cls: type[Any], kind: str) -> str | None:
+    """Why a class cannot be built as its interface is; None where it can."""
+    context, options = context_of(kind), getattr(cls.Config, "model_fields", {})
     if taken := sorted({*context} & {*options}):
         return f"has an option {taken[0]!r}, the name of what it is built from; rename it"
     try:
-        signature(cls).bind(*context, **dict.fromkeys(options))
+        signature(cls).bind(**dict.fromkeys(context), **dict.fromkeys(options))
     except TypeError as error:
-        wanted = ", ".join(["self", *context, "**options"])
-        return f"has an __init__{signature(cls)} that cannot be called as ({wanted}): {error}"
+        expected = ", ".join(["self", *context, "**options"])
+        return f"has an __init__{signature(cls)} that cannot be called as ({expected}): {error}"
     return None
 
 
@@ -161,28 +239,13 @@ def load_command(plugin: Plugin) -> Any:
     """
     import click
 
-    where = f"{plugin.label} ({plugin.entry_point.value})"
-    try:
-        command = plugin.entry_point.load()
-    except (Exception, SystemExit) as error:
-        why = f"fails to import: {type(error).__name__}: {error}"
-        raise PluginError(f"{where} {why}; mend or reinstall {plugin.distribution}") from error
+    command = _imported(plugin)
     if not isinstance(command, click.Command):
-        raise PluginError(f"{where} is {command!r}, not a click command")
+        value = plugin.entry_point.value
+        raise PluginError(f"{plugin.label} ({value}) is {command!r}, not a click command")
     return command
 
 
-def clash(matches: Iterable[Plugin]) -> str:
+def duplicate_message(matches: Iterable[Plugin]) -> str:
     """Several plugins of one kind and name, in words."""
     return f"is offered by {' and by '.join(p.origin for p in matches)}; uninstall one of them"
-
-
-def suggest(name: str, names: Iterable[str]) -> str:
-    """`` (did you mean ...?)`` for a name close to one that there is, else nothing."""
-    close = get_close_matches(name, list(names), n=1, cutoff=0.6)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def listing(kind: str, names: list[str]) -> str:
-    """What is installed of a kind, for error messages."""
-    return f"installed: {', '.join(names)}" if names else f"no {kind} is installed"

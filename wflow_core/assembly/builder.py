@@ -1,131 +1,143 @@
-"""Building the components that a spec names, and checking what they need.
-
-Errors of a component's own are told with its place in the spec; needs that are not met are
-collected, so that all are told at once.
-"""
+"""Builds components with what they are built from, each at its location in the spec."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import torch
+
 from wflow_core.errors import SpecError, WflowError
+from wflow_core.interfaces.component import Component, ComponentSpec
+from wflow_core.interfaces.components import KeyPath
 from wflow_core.interfaces.task import Signature, Task
-from wflow_core.space import missing
-from wflow_core.specs.problems import Path, dotted
-from wflow_core.specs.spec import SpecFile
+from wflow_core.registry import context_of
+from wflow_core.seeds import stage_seed
+from wflow_core.space import unmet_needs
+from wflow_core.specs.problems import dotted
+from wflow_core.specs.resolve import TASK
+from wflow_core.specs.spec import Spec
 
 
 class Builder:
-    """Builds components by the name of their place in the spec.
+    """Builds components by their path in the spec.
 
     Args:
-        given: components that are there already, by their place.
+        prebuilt: components to take as they are, by their path.
 
     Attributes:
-        problems: needs that are not met, a line each.
-        built: path in the spec -> component.
+        scope: what components are built from, by the names of their constructors' parameters.
+        problems: one line for each unmet need and each task that does not fit.
+        built: path -> component.
     """
 
-    def __init__(self, file: SpecFile, given: Mapping[Path, Any] | None = None):
-        self.file, self.found = file, file.found
-        self.problems: list[str] = []
-        self.built: dict[Path, Any] = dict(given or {})
+    def __init__(self, spec: Spec, prebuilt: Mapping[KeyPath, Component]):
+        self.spec, self.problems = spec, list[str]()
+        self.prebuilt, self.built = prebuilt, dict[KeyPath, Component]()
+        self.scope: dict[str, Any] = {}
 
-    def make(self, name: str, *context: Any) -> Any:
-        return self.build((name,), *context)
+    def one(self, field: str) -> Any:
+        """The component of a field; None where the spec has none."""
+        return self.build((field,)) if (field,) in self.spec.components else None
 
-    def make_all(self, name: str, *context: Any) -> tuple[Any, ...]:
-        return tuple(self.build(path, *context) for path in self.paths(name))
+    def many(self, field: str, without: Sequence[KeyPath] = ()) -> tuple[Any, ...]:
+        return tuple(self.build(path) for path in self.paths(field) if path not in without)
 
-    def paths(self, name: str) -> list[Path]:
-        return [path for path in self.found if path[0] == name and isinstance(path[-1], int)]
+    def paths(self, field: str) -> list[KeyPath]:
+        """Paths of the components in a list."""
+        return [p for p in self.spec.components if p[0] == field and len(p) == 2]
 
-    def zoos(self) -> list[Path]:
-        """The zoo, and the sources within it."""
-        return [path for path in self.found if path[0] == "zoo" and path[-1] != "task"]
-
-    def build(self, path: Path, *context: Any) -> Any:
-        found = self.found[path]
+    def build(self, path: KeyPath) -> Any:
+        """The component at a path, after those that its options hold."""
         if path not in self.built:
-            made = self.at(path[0], lambda: found.cls(*context, **found.options), path)
-            self.built[path] = made
+            self.built[path] = self.prebuilt.get(path) or self.locate_errors(
+                lambda: self._make(path), path
+            )
         return self.built[path]
 
-    def at(self, name: str | int, make: Callable[[], Any], path: Path | None = None) -> Any:
-        """Errors of a component's own, told with its place in the spec."""
-        path = path or (name,)
+    def _make(self, path: KeyPath) -> Any:
+        of, scope = self.spec.components[path], self.scope_at(path)
+        context = {name: scope[name] for name in context_of(of.kind) if name in scope}
+        options = {name: self._built_in(value, (*path, name)) for name, value in of.options}
+        with torch.random.fork_rng(devices=[]):  # whatever was built before it
+            torch.manual_seed(stage_seed(self.spec.seed, dotted(path)))
+            return of.cls(**context, **options)
+
+    def _built_in(self, value: Any, path: KeyPath) -> Any:
+        """An option's value, with components in place of their specs."""
+        if isinstance(value, ComponentSpec):
+            return self.build(path)
+        if isinstance(value, tuple | list):
+            return tuple(self._built_in(each, (*path, i)) for i, each in enumerate(value))
+        if isinstance(value, dict):
+            return {key: self._built_in(each, (*path, key)) for key, each in value.items()}
+        return value
+
+    def scope_at(self, path: KeyPath) -> dict[str, Any]:
+        """The scope of a component, which may have a task of its own."""
+        task = self.task_of(path)
+        if task is None or task is self.scope[TASK]:
+            return self.scope
+        return self.scope | {TASK: task, "signature": task.signature}
+
+    def task_of(self, path: KeyPath) -> Task | None:
+        """The task of a component: its own, that of a component that holds it, or the run's."""
+        for n in range(len(path), 0, -1):
+            own = (*path[:n], TASK)
+            if own in self.spec.components and own != path:
+                task: Task = self.build(own)
+                return task
+        return self.scope.get(TASK)
+
+    def check_tasks(self) -> None:
+        """Note tasks of single components that the networks of the run do not fit."""
+        for path in (p for p in self.spec.components if p[-1] == TASK and len(p) > 1):
+            twins = [p for p in self.built if self.spec.components[p] == self.spec.components[path]]
+            if twins and path not in self.prebuilt:
+                self.built[path] = self.built[twins[0]]
+            if wrong := mismatch(self.build(path), self.scope[TASK]):
+                self.note(path, wrong)
+
+    def check_needs(self, paths: Sequence[KeyPath], offers: frozenset[str]) -> list[KeyPath]:
+        """Note unmet needs of components; the paths that have some."""
+        unmet = []
+        for path in (p for p in paths if p in self.spec.components):
+            task, run = self.task_of(path), self.scope[TASK]
+            here = offers if task in (None, run) else (offers - run.offers) | task.offers
+            component = self.built.get(path, self.spec.components[path].cls)
+            for reason in unmet_needs(component, here):
+                self.note(path, reason)
+                unmet.append(path)
+        return unmet
+
+    def note(self, path: KeyPath, reason: str) -> None:
+        """Note a problem of the component at a path."""
+        self.problems.append(f"{self._where(path)}: {self.spec.components[path].name!r} {reason}")
+
+    def locate_errors(self, make: Callable[[], Any], path: KeyPath) -> Any:
+        """Call, and tell an error with its location in the spec.
+
+        Raises:
+            SpecError: in place of any other of wflow's errors.
+        """
         try:
             return make()
         except SpecError:
             raise
         except WflowError as error:
-            raise SpecError([f"{self.file.source.place(path)}: {dotted(path)}: {error}"]) from error
+            raise SpecError([f"{self._where(path)}: {error}"]) from error
 
-    def make_tasks(self) -> dict[str, Task]:
-        """Tasks of single components, by their place, each built once.
-
-        One that does not fit the networks of the run is a problem.
-        """
-        run: Task = self.built[("task",)]
-        for path in (p for p in self.found if p[-1] == "task" and len(p) > 1):
-            twins = (p for p in self.built if self.found[p] == self.found[path])
-            if twin := next(twins, None):
-                self.built[path] = self.built[twin]
-            task: Task = self.build(path)
-            if wrong := self.at(path[0], partial(misfit, task, run), path):
-                self.problems.append(
-                    f"{self.file.source.place(path)}: {dotted(path)}: {self.found[path].name!r} "
-                    f"{wrong}"
-                )
-        return {dotted(p): of for p, of in self.built.items() if p[-1] == "task" and len(p) > 1}
-
-    def task_of(self, path: Path) -> Task:
-        """The task of a component: its own, or the run's."""
-        task: Task = self.built.get((*path, "task"), self.built[("task",)])
-        return task
-
-    def check(self, paths: list[Path], offers: frozenset[str]) -> None:
-        for path in paths:
-            if path in self.found:
-                found, at = self.found[path], self.file.source.place(path)
-                run, own = self.built[("task",)], self.task_of(path)
-                here = offers if own is run else (offers - run.offers) | own.offers
-                self.problems += [
-                    f"{at}: {dotted(path)}: {found.name!r} {reason}"
-                    for reason in missing(self.built.get(path, found.cls), here)
-                ]
-
-    def resolved(self) -> dict[str, Any]:
-        resolved: dict[str, Any] = self.file.spec.model_dump(mode="json")
-        # Where samples are of the run's own architecture, nothing is said of another.
-        if resolved["sample"]["architecture"] is None:
-            del resolved["sample"]["architecture"]
-        if not self.file.spec.condition.records:
-            del resolved["condition"]
-        if self.file.spec.nulls is None:
-            del resolved["nulls"]
-        for path, found in self.found.items():
-            whole = {"type": found.name} | found.cls.Config(**found.options).model_dump(mode="json")
-            within: Any = resolved
-            for key in path[:-1]:
-                within = within[key]
-            within[path[-1]] = whole
-        return resolved
-
-    def origins(self) -> dict[str, str]:
-        """Where each component comes from, by its place."""
-        return {dotted(path): found.origin for path, found in self.found.items()}
+    def _where(self, path: KeyPath) -> str:
+        return f"{self.spec.source.location(path)}: {dotted(path)}"
 
 
-def misfit(task: Task, run: Task) -> str | None:
+def mismatch(task: Task, run: Task) -> str | None:
     """Why networks of a run cannot be measured on another task; None where they can."""
-    wanted, got = run.signature, task.signature
-    if wanted != got:
+    expected, got = run.signature, task.signature
+    if expected != got:
         return (
             f"has inputs {_inputs(got)} and {got.outputs} outputs; the networks of this run take "
-            f"{_inputs(wanted)} and give {wanted.outputs}"
+            f"{_inputs(expected)} and give {expected.outputs}"
         )
     if task.objective and run.objective and type(task.objective) is not type(run.objective):
         names = (type(of.objective).__name__ for of in (task, run))
@@ -134,6 +146,6 @@ def misfit(task: Task, run: Task) -> str | None:
 
 
 def _inputs(of: Signature) -> str:
-    """The shape of an input, and how many tokens there are where it holds their ids."""
+    """The shape of an input, and the size of its vocabulary where it is of tokens."""
     tokens = "" if of.vocabulary is None else f" of a vocabulary of {of.vocabulary} tokens"
     return f"{list(of.inputs)}{tokens}"

@@ -41,11 +41,11 @@ def check(spec: Path, overrides: tuple[str, ...], allow_code: bool, as_json: boo
     if as_json:
         click.echo(json.dumps(assembled.resolved, indent=2))
         return
-    symmetry = assembled.architecture.bound_symmetry
+    symmetry = assembled.architecture.symmetry
     click.echo(f"{spec}: right; {symmetry.layout.size} weights; its groups as declared:")
     click.echo(symmetry.describe())
     if assembled.derived:
-        size = assembled.derived.architecture.bound_symmetry.layout.size
+        size = assembled.derived.architecture.symmetry.layout.size
         click.echo(f"samples are of {assembled.derived.architecture}: {size} weights")
     for name, place in places.items():
         click.echo(f"data of {name}: {place}")
@@ -57,7 +57,7 @@ def check(spec: Path, overrides: tuple[str, ...], allow_code: bool, as_json: boo
 def schema(grid: bool) -> None:
     """Print the JSON schema of specs, with the options of every installed component."""
     if grid:
-        from wflow_core.sweep.schema import grid_schema as made
+        from wflow_plugins.sweep.schema import grid_schema as made
     else:
         from wflow_core.specs.schema import spec_schema as made
 
@@ -90,9 +90,9 @@ def _checked(
 
 def _with_place(problem: str) -> dict[str, Any]:
     """A problem with its place beside it; None where it has none, as of ``--set``."""
-    from wflow_core.specs.problems import by_place
+    from wflow_core.specs.problems import location_key
 
-    file, line, column, _ = by_place(problem)
+    file, line, column, _ = location_key(problem)
     if not line:
         return {"file": None, "line": None, "column": None, "message": problem}
     message = problem.removeprefix(f"{file}:{line}:{column}: ")

@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 import click
 
 from wflow_core import registry
-from wflow_core.blame import blame
 from wflow_core.cli.inspection import summary
 from wflow_core.errors import PluginError, WflowError
+from wflow_core.pipeline.error_origin import blame
 
 # What torch says of it, on the CPU and on CUDA.
 NO_MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)

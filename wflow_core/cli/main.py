@@ -26,11 +26,11 @@ from wflow_core.cli.options import (
     device as _device,
 )
 from wflow_core.cli.setup import doctor, init, plugins
-from wflow_core.cli.sweep import sweep
+from wflow_plugins.sweep.command import sweep
 
 if TYPE_CHECKING:
     from wflow_core.assembly.assembly import Assembly
-    from wflow_core.memory import Memory
+    from wflow_plugins.streaming.memory import Memory
 
 
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,8 +74,8 @@ def run(
     assembled = _assemble(spec, _with_seed(overrides, seed), allow_code)
     where = _device(device, threads)
     folder = out or Path("runs") / f"{assembled.spec.name}-{assembled.spec.seed}"
-    from wflow_core.cli.table import print_table
-    from wflow_core.runs.road import run as run_road
+    from wflow_core.pipeline.driver import run as run_road
+    from wflow_plugins.evaluation.table import print_table
 
     metrics = run_road(assembled, folder, where, overwrite, memory=memory)
     if as_json:
@@ -115,8 +115,8 @@ def sample(
     allow_code: bool,
 ) -> None:
     """Draw more networks from the flow of a finished RUN."""
-    from wflow_core.runs.export import write_networks
-    from wflow_core.runs.trained import load
+    from wflow_plugins.commands.export import write_networks
+    from wflow_plugins.stages.trained_flow import load
 
     flow = load(run_dir, _device(device, threads), allow_code, memory)
     drawn = flow.sample(
@@ -161,14 +161,14 @@ def evaluate(
     Without further options it repeats what the run found. The run folder stays as it is.
     """
     where = _device(device, threads)
-    from wflow_core.cli.table import print_table
-    from wflow_core.runs.export import read_networks, refuse_existing, write_numbers
-    from wflow_core.runs.trained import load
+    from wflow_plugins.commands.export import read_networks, refuse_existing, write_numbers
+    from wflow_plugins.evaluation.table import print_table
+    from wflow_plugins.stages.trained_flow import load
 
     if out:
         refuse_existing(out)
     flow = load(run_dir, where, allow_code, memory)
-    module = flow.sampled.assembly.architecture.module
+    module = flow.sampled.assembly.architecture.template
     measured = read_networks(networks, module, memory) if networks else None
     names = [name.strip() for of in metrics for name in of.split(",")]
     numbers = flow.evaluate(measured, names or None, seed).numbers

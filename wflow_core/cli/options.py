@@ -11,7 +11,7 @@ import click
 from wflow_core.errors import WflowError
 
 if TYPE_CHECKING:
-    from wflow_core.memory import Memory
+    from wflow_plugins.streaming.memory import Memory
 
 MOST = 2**63 - 1
 """The largest seed."""
@@ -59,7 +59,7 @@ def condition(given: Sequence[str]) -> dict[str, float | str] | None:
 
 def _memory(text: str | None) -> Memory | None:
     """The budget of ``--memory``; imports no torch."""
-    from wflow_core.memory import Memory
+    from wflow_plugins.streaming.memory import Memory
 
     try:
         return None if text is None else Memory.of(text)

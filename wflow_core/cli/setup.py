@@ -54,8 +54,8 @@ def plugins(kind: str | None, check: bool, as_json: bool) -> None:
 @clear_errors
 def doctor(as_json: bool) -> None:
     """Tell what is here and what to mend: versions, devices, plugins, data."""
-    from wflow_core.cli.doctor import examine
-    from wflow_core.cli.doctor_table import print_findings
+    from wflow_plugins.commands.doctor import examine
+    from wflow_plugins.commands.doctor_table import print_findings
 
     found = examine()
     if as_json:

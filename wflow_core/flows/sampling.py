@@ -5,12 +5,13 @@ Shapes: S samples, D dimension.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from wflow_core.flows.classifier_free import Condition, conditioned
-from wflow_core.flows.flow import Flow, Model
-from wflow_core.interfaces.component import Report, silent
+from wflow_core.flows.flow import Flow
+from wflow_core.interfaces.component import ProgressCallback, no_progress
 from wflow_core.interfaces.guidance import Guidance
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.prior import Prior
@@ -24,51 +25,57 @@ def time_grid(steps: int, device: torch.device | str = "cpu") -> Tensor:
 
 def integrate(
     flow: Flow,
-    model: Model,
+    field: VectorField,
     solver: Solver,
     x0: Tensor,
     generator: torch.Generator | None = None,
     guidance: Guidance | None = None,
-    condition: Condition | None = None,
+    steps: int | None = None,
 ) -> Tensor:
     """``[S, D]`` prior points to the end of the flow.
 
-    A flow that predicts targets ends with the jump to x1_hat as its last step: nothing was learned
-    of its field at t = 1, where a solver of higher order would evaluate it. The jump is guided like
-    any step, and no noise follows it.
+    A flow that predicts x1 takes its last step to the predicted endpoint: its field at t = 1, where
+    a solver of higher order would evaluate it, was never learned. The last step is guided like any
+    other, and no noise follows it.
+
+    Args:
+        steps: of the solver; as it is configured by default.
     """
-    grid, manifold = time_grid(solver.config.steps, x0.device), flow.manifold
-    field = _guided(conditioned(flow, model, condition), guidance, manifold)
-    jumps = flow.options.predict == "target"
+    grid, manifold = time_grid(steps or solver.config.steps, x0.device), flow.manifold
+    field = _guided(field, guidance, manifold)
+    to_endpoint = flow.predict == "x1"
     x = x0
-    for _, later in solver.steps(field, x0, grid[:-1] if jumps else grid, manifold, generator):
-        x = later
-    if jumps:
+    for _, x in solver.steps(field, x0, grid[:-1] if to_endpoint else grid, manifold, generator):
+        pass
+    if to_endpoint:
         x = manifold.expmap(x, (1 - grid[-2]) * field(grid[-2], x))
-    return manifold.land(x)
+    return manifold.project_endpoint(x)
 
 
 @torch.no_grad()
-def draw_points(
+def sample_points(
     flow: Flow,
-    model: Model,
+    field: Callable[[slice], VectorField],
     solver: Solver,
     prior: Prior,
     n: int,
     generator: torch.Generator,
     batch_size: int = 256,
     guidance: Guidance | None = None,
-    report: Report = silent,
-    condition: Condition | None = None,
+    progress: ProgressCallback = no_progress,
 ) -> tuple[Tensor, Tensor]:
-    """``n`` samples in batches: where each started and where it ended, both ``[n, D]``."""
+    """``n`` samples in batches: where each started and where it ended, both ``[n, D]``.
+
+    Args:
+        field: of the samples in a slice, which may be conditioned differently.
+    """
     starts, ends = [], []
     for done in range(0, n, batch_size):
         x0 = prior.sample(min(batch_size, n - done), generator)
+        of_batch = field(slice(done, done + len(x0)))
         starts.append(x0)
-        of = condition[done : done + len(x0)] if condition else None
-        ends.append(integrate(flow, model, solver, x0, generator, guidance, of))
-        report(done + len(x0), n)
+        ends.append(integrate(flow, of_batch, solver, x0, generator, guidance))
+        progress(done + len(x0), n)
     return torch.cat(starts), torch.cat(ends)
 
 

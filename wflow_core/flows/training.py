@@ -1,4 +1,4 @@
-"""Training a velocity: held-out loss by training run, an average of weights, early choice.
+"""Training a velocity: validation by training run, averaged weights, early choice.
 
 Deterministic under its generator, and resumable: all that decides the next iteration is in
 ``Trainer.state``. Shapes: B batch, D dimension.
@@ -7,6 +7,7 @@ Deterministic under its generator, and resumable: all that decides the next iter
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,18 +15,25 @@ import torch
 from torch import Tensor
 
 from wflow_core.errors import DataError
-from wflow_core.flows.averaging import AveragedNetwork
-from wflow_core.flows.flow import EndLoss, Flow
-from wflow_core.flows.optimizing import VelocityOptimizer
-from wflow_core.flows.validation import Validation
-from wflow_core.interfaces.component import Report, silent
-from wflow_core.interfaces.coupling import Coupling, draw_given
+from wflow_core.flows.ema import EMA
+from wflow_core.flows.flow import EndpointLoss, Flow
+from wflow_core.flows.optimizer_state import load_optimizers, optimizer_tensors
+from wflow_core.flows.pairs import Pairs
+from wflow_core.flows.training_options import TrainingOptions
+from wflow_core.flows.validation import PAIRS, Validation
+from wflow_core.interfaces.component import ProgressCallback, no_progress
+from wflow_core.interfaces.coupling import Coupling
+from wflow_core.interfaces.optimizer import Optimizer
+from wflow_core.interfaces.solver import Solver
+from wflow_core.interfaces.time import TimeSampler
 from wflow_core.interfaces.velocity import Velocity
-from wflow_core.space import Points
-from wflow_core.specs.options import TrainOptions
+from wflow_core.space import PointSet
 
 Save = Callable[[dict[str, Tensor], dict[str, Any]], object]
-"""Takes the named tensors and the JSON of a state, to be written to disk."""
+"""Takes the named tensors and the plain data of a state, to be written to disk."""
+CHECKPOINT_SECONDS = 60.0
+SCALE_PAIRS = 2048
+"""Pairs that scales are fitted to."""
 
 
 class Trainer:
@@ -33,7 +41,8 @@ class Trainer:
 
     Args:
         generator: decides the split, the pairs, the times and the noise.
-        behavior: a further loss, of the networks that the flow predicts.
+        solver: integrates the samples whose spread is validated.
+        endpoint_loss: a further loss, of the networks that the flow predicts.
     """
 
     def __init__(
@@ -41,31 +50,45 @@ class Trainer:
         flow: Flow,
         velocity: Velocity,
         coupling: Coupling,
-        zoo: Points,
-        options: TrainOptions,
+        zoo: PointSet,
+        options: TrainingOptions,
+        optimizer: Optimizer,
+        times: TimeSampler,
+        solver: Solver,
         generator: torch.Generator,
-        behavior: EndLoss | None = None,
+        endpoint_loss: EndpointLoss | None = None,
     ):
-        self.flow, self.velocity, self.coupling = flow, velocity, coupling
-        self.options, self.generator, self.behavior = options, generator, behavior
-        self.zoo, held_out = zoo.split(options.held_out, generator)
+        self.flow, self.velocity, self.coupling, self.times = flow, velocity, coupling, times
+        self.options, self.generator, self.endpoint_loss = options, generator, endpoint_loss
+        self.zoo, held_out = zoo.split(options.val_fraction, generator)
         self.held_out_runs = held_out.run.unique()
-        x0, x1 = coupling.draw(self.zoo, min(len(self.zoo), 2048), generator)
-        velocity.standardize(x0, x1)
-        if self.zoo.given is not None:
-            velocity.standardize_conditions(self.zoo.given)
-        # Each part counts alike, however far training moves it.
-        self.weight = 1 / velocity.displacement_scale().square()
-        self.validation = Validation(flow, coupling, held_out, self.weight, generator, behavior)
-        self.average = AveragedNetwork(velocity, options.ema)
-        self.optimizer = VelocityOptimizer(velocity, options)
-        self.iteration = 0
+        self._fit_scales()
+        # Every part counts alike, however far training moves it, but never less than the noise,
+        # which a part that does not move at all would otherwise be compared with.
+        least = flow.sigma if flow.predict == "x1" else 0.0
+        self.weight = 1 / velocity.displacement_scale().clamp_min(least).square()
+        pairs = Pairs.sample(coupling, held_out, PAIRS, generator)
+        t = times.sample(PAIRS, generator)
+        seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
+        self.validation = Validation(flow, pairs, t, self.weight, seed, solver, endpoint_loss)
+        self.average = EMA(velocity, options.ema_decay)
+        self.optimizers = optimizer.build(velocity)
+        self.rates = [[g["lr"] for g in of.param_groups] for of in self.optimizers]
+        self.iteration, self.saved = 0, time.monotonic()
         self.best: dict[str, Tensor] = self.average.state()
         self.history: list[dict[str, float]] = []
 
+    def _fit_scales(self) -> None:
+        n = min(len(self.zoo), SCALE_PAIRS)
+        pairs = Pairs.sample(self.coupling, self.zoo, n, self.generator)
+        displacement = self.flow.manifold.logmap(pairs.x0, pairs.x1)
+        self.velocity.fit_scales(pairs.x0, pairs.x1, displacement)
+        if self.zoo.cond is not None:
+            self.velocity.fit_condition_scales(self.zoo.cond)
+
     @torch.enable_grad()
-    def run(self, report: Report = silent, save: Save | None = None) -> None:
-        """Train from where the state is to the end; afterwards ``best`` is the chosen average."""
+    def run(self, progress: ProgressCallback = no_progress, save: Save | None = None) -> None:
+        """Train to the last iteration; afterwards the velocity has the best averaged weights."""
         o, total = self.options, self.options.iterations
         losses = torch.zeros((), device=self.weight.device)
         while self.iteration < total:
@@ -74,40 +97,56 @@ class Trainer:
             if self.iteration % o.evaluate_every == 0 or self.iteration == total:
                 self._evaluate(losses / (self.iteration % o.evaluate_every or o.evaluate_every))
                 losses = torch.zeros_like(losses)
-                report(self.iteration, total, **self.history[-1])
-                if save:
-                    save(*self.state())
+                progress(self.iteration, total, **self.history[-1])
+            if save and self._is_checkpoint():
+                save(*self.state())
+                self.saved = time.monotonic()
         self.velocity.load_state_dict(self.best)
+
+    def _is_checkpoint(self) -> bool:
+        """Only right after a validation, since the losses since then are in no state."""
+        o = self.options
+        if self.iteration % o.evaluate_every or self.iteration == o.iterations:
+            return False
+        if o.checkpoint_every is None:
+            return time.monotonic() - self.saved > CHECKPOINT_SECONDS
+        before = self.iteration - o.evaluate_every
+        return self.iteration // o.checkpoint_every > before // o.checkpoint_every
 
     def _step(self) -> Tensor:
         o = self.options
-        x0, x1, given = draw_given(self.coupling, self.zoo, o.batch_size, self.generator)
-        given = {name: self._dropped(of) for name, of in given.items()}
-        t = self.flow.times.draw(o.batch_size, self.generator)
+        pairs = Pairs.sample(self.coupling, self.zoo, o.batch_size, self.generator)
+        condition = {name: self._drop(cond) for name, cond in pairs.condition.items()}
+        t = self.times.sample(o.batch_size, self.generator)
         loss = self.flow.loss(
-            self._velocity, x0, x1, t, self.generator, self.weight, self.behavior, **given
-        ).mean()
-        self.optimizer.zero_grad()
+            self._autocast, pairs.x0, pairs.x1, t, self.generator, self.weight, self.endpoint_loss,
+            **condition,
+        ).mean()  # fmt: skip
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.velocity.parameters(), o.clip)
-        self.optimizer.step(self._rate())
+        torch.nn.utils.clip_grad_norm_(self.velocity.parameters(), o.grad_clip_norm)
+        factor = self._lr_factor()
+        for optimizer, rates in zip(self.optimizers, self.rates, strict=True):
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            optimizer.step()
         self.average.update(self.velocity, self.iteration)
         return loss.detach()
 
-    def _dropped(self, given: Tensor) -> Tensor:
-        """Records ``[B, K]``, all of a pair left out at random: what is learned without them."""
-        g, drop = self.generator, self.velocity.space.conditions.drop
-        out = torch.rand(len(given), 1, generator=g, device=g.device) < drop
-        return given.masked_fill(out, math.nan)
+    def _drop(self, cond: Tensor) -> Tensor:
+        condition = self.velocity.space.condition
+        assert condition is not None  # else the zoo would have no conditions
+        return condition.drop(cond, self.generator)
 
-    def _velocity(self, x: Tensor, t: Tensor, **condition: Tensor) -> Tensor:
-        """The network in low precision if so asked; the manifold's operations never are."""
+    def _autocast(self, x: Tensor, t: Tensor, **condition: Tensor) -> Tensor:
+        """The network, in low precision if so configured; the manifold's operations never are."""
         low = torch.bfloat16 if self.options.precision == "bfloat16" else None
         with torch.autocast(x.device.type, low, enabled=low is not None):
-            found: Tensor = self.velocity(x, t, **condition)
-        return found.to(x.dtype)
+            v: Tensor = self.velocity(x, t, **condition)
+        return v.to(x.dtype)
 
-    def _rate(self) -> float:
+    def _lr_factor(self) -> float:
         """Learning rates of this iteration, as a fraction of the highest."""
         warm = min(1.0, (self.iteration + 1) / (self.options.warmup + 1))
         if self.options.schedule == "constant":
@@ -116,36 +155,34 @@ class Trainer:
 
     def _evaluate(self, loss: Tensor) -> None:
         measured = {"loss": loss.item(), **self.validation.measure(self.average.network)}
-        held_out = measured["held_out_loss"]
         if not all(map(math.isfinite, measured.values())):
             raise DataError(
-                f"training diverged: the loss is not finite at iteration "
-                f"{self.iteration} with train.lr {self.options.lr}; lower train.lr or train.clip, "
-                "or check the zoo"
+                f"training diverged: the loss is not finite at iteration {self.iteration}; lower "
+                "the learning rate (train.optimizer.lr) or train.grad_clip_norm, or check the zoo"
             )
-        if all(held_out < row["held_out_loss"] for row in self.history):
+        if all(measured["val_loss"] < row["val_loss"] for row in self.history):
             self.best = self.average.state()
         self.history.append({"iteration": self.iteration, **measured})
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that decides the iterations to come: named tensors, and JSON."""
+        """All that decides the iterations to come: named tensors, and plain data."""
         tensors = {f"velocity/{k}": v for k, v in self.velocity.state_dict().items()}
         tensors |= {f"average/{k}": v for k, v in self.average.network.state_dict().items()}
         tensors |= {f"best/{k}": v for k, v in self.best.items()}
-        tensors |= {f"optimizer/{k}": v for k, v in self.optimizer.state().items()}
+        tensors |= {f"optimizer/{k}": v for k, v in optimizer_tensors(self.optimizers).items()}
         tensors["generator"] = self.generator.get_state()
         return tensors, {"iteration": self.iteration, "history": list(self.history)}
 
     def load_state(self, tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
-        """Go on from what ``state`` gave."""
+        """Resume from what ``state`` gave."""
 
         def under(name: str) -> dict[str, Tensor]:
-            start = f"{name}/"
-            return {k[len(start) :]: v for k, v in tensors.items() if k.startswith(start)}
+            prefix = f"{name}/"
+            return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
 
         self.velocity.load_state_dict(under("velocity"))
         self.average.network.load_state_dict(under("average"))
         self.best = under("best")
-        self.optimizer.load_state(under("optimizer"))
+        load_optimizers(self.optimizers, under("optimizer"))
         self.generator.set_state(tensors["generator"].cpu())
         self.iteration, self.history = data["iteration"], list(data["history"])

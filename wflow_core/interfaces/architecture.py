@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.component import Component
+from wflow_core.interfaces.needs import INITIALIZER, SYMMETRY
 from wflow_core.interfaces.task import Signature
 from wflow_core.networks.batched import BatchedNetworks
 from wflow_core.symmetry import Symmetry
@@ -22,10 +23,10 @@ class Architecture(Component):
     """A module plus its symmetry; graph, matching, manifold and networks follow from the two.
 
     Args:
-        signature: what the network takes and gives, from the task.
+        signature: inputs and outputs of the network, from the task.
     """
 
-    offers = frozenset({"symmetry", "initializer"})
+    offers = frozenset({SYMMETRY, INITIALIZER})
 
     def __init__(self, signature: Signature, **options: Any):
         super().__init__(**options)
@@ -36,7 +37,7 @@ class Architecture(Component):
         """A freshly initialised module: ``[B, *inputs] -> [B, C]``."""
 
     @abstractmethod
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         """Groups and parts of the module's weights.
 
         Source: e.g. Godfrey et al. 2022 (arXiv 2205.14258) for intertwiner groups.
@@ -47,7 +48,7 @@ class Architecture(Component):
 
         The default builds ``n`` modules; built-ins draw all of them at once.
         """
-        layout, rows = WeightLayout.of_parameters(self.module), []
+        layout, rows = WeightLayout.of_parameters(self.template), []
         seeds = torch.randint(2**62, (n,), generator=generator, device=generator.device)
         with torch.random.fork_rng(devices=[]):
             for seed in seeds.tolist():
@@ -63,29 +64,26 @@ class Architecture(Component):
         """
         raise UnsupportedError(f"{self!r} does not know the density of its initialiser")
 
-    def known_as(self, name: str) -> str | None:
-        """What a tensor of files that others made is called in the module.
-
-        None: networks of this architecture do without it, as without the head for another task.
-        """
+    def map_checkpoint_key(self, name: str) -> str | None:
+        """The name in the module of a tensor in somebody else's checkpoint; None to ignore it."""
         return name
 
     def graph(self) -> WeightGraph:
         """The graph of the weights, from the symmetry."""
-        return self.bound_symmetry.graph
+        return self.symmetry.graph
 
     @cached_property
-    def module(self) -> nn.Module:
-        """One module whose structure all networks share; its own weights mean nothing."""
+    def template(self) -> nn.Module:
+        """A module whose structure all networks share; its own weights are never used."""
         with torch.random.fork_rng(devices=[]):
             return self.build().eval()
 
     @cached_property
-    def bound_symmetry(self) -> Symmetry:
-        """The symmetry, described once."""
-        return self.symmetry()
+    def symmetry(self) -> Symmetry:
+        """``define_symmetry``, called once."""
+        return self.define_symmetry()
 
     @cached_property
-    def networks(self) -> BatchedNetworks:
+    def batched(self) -> BatchedNetworks:
         """Many networks of this architecture as one batched program."""
-        return BatchedNetworks(self.module)
+        return BatchedNetworks(self.template)

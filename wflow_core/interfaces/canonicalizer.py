@@ -1,9 +1,9 @@
-"""Picks one representative of each symmetry orbit."""
+"""Picks one representative of each symmetry orbit. Shapes: B batch, N networks, P weights."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -11,32 +11,32 @@ import torch
 from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.component import Component, Report, silent
+from wflow_core.interfaces.component import Component
+from wflow_core.interfaces.needs import SYMMETRY
 from wflow_core.interfaces.task import Task
-from wflow_core.networks.proof import prove
-from wflow_core.symmetry import Element
+from wflow_core.networks.equivalence import check_equivalence
+from wflow_core.symmetry import GroupElement
 from wflow_core.weights import WeightSet
-from wflow_core.weights.pieces import held_set, join, rows_at_once
-from wflow_core.weights.stored import asking
+from wflow_core.weights.chunks import chunk_size, concat, load_set
 
 
 class Canonicalizer(Component):
     """Maps each network to the representative of its orbit.
 
     Args:
-        task: for canonicalizers that look at data, which is the training split's alone.
+        task: for canonicalizers that use data, of which only the training split.
 
     Attributes:
         preserves: ``function`` where outputs stay the same, ``decision`` where only the predicted
-            class does. Each transform proves it on a sample of networks, in float64.
-        element_of: ``run`` where snapshots and initialisation of a training run all move by the
+            class does. Each transform proves it on some networks, in float64.
+        granularity: ``run`` where snapshots and initialisation of a training run all move by the
             element of its last snapshot, so that a trajectory stays a trajectory; ``network``
-            where each moves by its own, as what ends on a manifold must.
+            where each moves by its own, as networks that must end on a manifold do.
     """
 
     preserves: Literal["function", "decision"] = "function"
-    element_of: ClassVar[Literal["run", "network"]] = "run"
-    needs = frozenset({"symmetry"})
+    granularity: ClassVar[Literal["run", "network"]] = "run"
+    needs = frozenset({SYMMETRY})
 
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(**options)
@@ -45,99 +45,79 @@ class Canonicalizer(Component):
 
     @abstractmethod
     def fit(self, zoo: WeightSet) -> None:
-        """Choose what all networks are brought to, from the zoo."""
+        """Choose the reference that all networks are moved to, from the zoo."""
 
     @abstractmethod
-    def element(self, weights: Tensor) -> Element:
-        """``[B, P] ->`` the group element that brings each network to its representative."""
+    def group_element(self, weights: Tensor) -> GroupElement:
+        """``[B, P] ->`` the group element that moves each network to its representative."""
 
-    def act(self, weights: Tensor, element: Element) -> Tensor:
-        """``[B, P] -> [B, P]``: networks moved; what is more than an element can tell is done here,
-        as what keeps only the decision, or a symmetry that does more than permute and scale."""
-        return self.architecture.bound_symmetry.act(weights, element)
+    def act(self, weights: Tensor, element: GroupElement) -> Tensor:
+        """``[B, P] -> [B, P]``. Override for more than permuting and scaling units."""
+        return self.architecture.symmetry.act(weights, element)
 
-    def transform(self, networks: WeightSet, chunk: int = 4096) -> WeightSet:
+    def transform(self, networks: WeightSet, size: int = 4096) -> WeightSet:
         """Weights, buffers and initialisations moved together.
 
         Raises:
-            SymmetryError: networks of a sample no longer compute what they did.
+            SymmetryError: a network no longer computes what it did.
         """
-        return join(self.pieces(networks, chunk))
+        return concat(self.transform_chunks(networks, size))
 
-    def pieces(self, networks: WeightSet, chunk: int = 4096) -> Iterator[WeightSet]:
-        """The same, some networks at a time, in memory: fewer where theirs lie in files.
+    def transform_chunks(self, networks: WeightSet, size: int = 4096) -> Iterator[WeightSet]:
+        """The same in chunks of at most ``size`` networks, each in memory.
 
         Raises:
-            SymmetryError: networks of a sample no longer compute what they did.
+            SymmetryError: a network no longer computes what it did.
         """
-        last = last_of_run(networks)
-        if self.element_of == "network":
+        last = last_snapshot_index(networks)
+        if self.granularity == "network":
             last = torch.arange(len(networks), device=last.device)
-        chunk = rows_at_once(networks.weights, chunk)
-        for start in range(0, len(networks), chunk):
-            piece, of = held_set(networks[start : start + chunk]), last[start : start + chunk]
+        size = chunk_size(networks.weights, size)
+        for start in range(0, len(networks), size):
+            chunk, of = load_set(networks[start : start + size]), last[start : start + size]
             own = torch.equal(of, torch.arange(start, start + len(of), device=of.device))
-            yield self._transform(piece, piece.weights if own else networks.weights[of])
-            del piece  # before the next is read
+            yield self._transform(chunk, chunk.weights if own else networks.weights[of])
+            del chunk  # before the next is read
 
     def _transform(self, networks: WeightSet, last: Tensor) -> WeightSet:
-        element, initial = self.element(last), networks.initial
-        moved = self.moved(networks, element)
-        prove(self, networks, moved, element)
+        element, initial = self.group_element(last), networks.initial
+        moved = self.apply(networks, element)
+        check_equivalence(self, networks, moved, element)
         if initial is None:
             return moved
-        own = element if self.element_of == "run" else self.element(initial)
+        own = element if self.granularity == "run" else self.group_element(initial)
         return replace(moved, initial=self.act(initial, own))
 
-    def moved(self, networks: WeightSet, element: Element) -> WeightSet:
+    def apply(self, networks: WeightSet, element: GroupElement) -> WeightSet:
         """Weights and buffers of each network moved by its element."""
-        buffers = self.architecture.bound_symmetry.act_buffers(networks.buffers, element)
+        buffers = self.architecture.symmetry.act_buffers(networks.buffers, element)
         return replace(networks, weights=self.act(networks.weights, element), buffers=buffers)
 
 
-def canonical(
-    canonicalizers: Sequence[Canonicalizer],
-    zoo: WeightSet,
-    report: Report = silent,
-    gather: Callable[[Iterable[WeightSet]], WeightSet] = join,
-) -> WeightSet:
-    """A zoo through every canonicalizer in their order, each fitted to what it is given.
+def per_network_map(canonicalizers: Sequence[Canonicalizer]) -> Callable[[Tensor], Tensor]:
+    """``[B, P] -> [B, P]``: networks outside the zoo, through those canonicalizers that move each
+    network on its own."""
+    own = [c for c in canonicalizers if c.granularity == "network"]
 
-    Args:
-        gather: makes one weight set of the pieces of each step; in memory by default.
-    """
-    for done, canonicalizer in enumerate(canonicalizers, start=1):
-        with asking(repr(canonicalizer)):
-            canonicalizer.fit(zoo)
-            zoo = gather(canonicalizer.pieces(zoo))
-        report(done, len(canonicalizers))
-    return zoo
-
-
-def representative(canonicalizers: Sequence[Canonicalizer]) -> Callable[[Tensor], Tensor]:
-    """``[B, P] -> [B, P]``: networks that the zoo does not hold, through those canonicalizers
-    that move each network by itself."""
-    own = [c for c in canonicalizers if c.element_of == "network"]
-
-    def represent(weights: Tensor) -> Tensor:
+    def to_representative(weights: Tensor) -> Tensor:
         for canonicalizer in own:
-            weights = canonicalizer.act(weights, canonicalizer.element(weights))
+            weights = canonicalizer.act(weights, canonicalizer.group_element(weights))
         return weights
 
-    return represent
+    return to_representative
 
 
-def bring(canonicalizers: Sequence[Canonicalizer], networks: WeightSet) -> WeightSet:
+def canonicalize(canonicalizers: Sequence[Canonicalizer], networks: WeightSet) -> WeightSet:
     """The same for weights and buffers of whole networks."""
     for canonicalizer in canonicalizers:
-        if canonicalizer.element_of == "network":
-            element = canonicalizer.element(networks.weights)
-            networks = canonicalizer.moved(networks, element)
+        if canonicalizer.granularity == "network":
+            element = canonicalizer.group_element(networks.weights)
+            networks = canonicalizer.apply(networks, element)
     return networks
 
 
-def last_of_run(networks: WeightSet) -> Tensor:
-    """``[N]``: for each network, the place of the last snapshot of its run."""
+def last_snapshot_index(networks: WeightSet) -> Tensor:
+    """``[N]``: for each network, the index of the last snapshot of its run."""
     runs, run = torch.unique(networks.run, return_inverse=True)
     order = networks.step.argsort(stable=True)
     rank = order.argsort()

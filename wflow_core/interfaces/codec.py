@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -12,7 +11,6 @@ from torch import Tensor
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Component
 from wflow_core.weights import WeightSet
-from wflow_core.weights.columns import Block, Columns
 
 
 class Codec(Component):
@@ -24,18 +22,8 @@ class Codec(Component):
 
     @property
     @abstractmethod
-    def dim(self) -> int:
-        """D, known from the options, unless they leave it to fitting.
-
-        Raises:
-            UnsupportedError: it is not known yet.
-        """
-
-    @property
-    def settled(self) -> bool:
-        """Whether ``dim`` is known. Where fitting settles it, what is built for D coordinates is
-        built anew after the codec has its state."""
-        return True
+    def dim(self) -> int | None:
+        """D; None where only ``fit`` determines it."""
 
     @abstractmethod
     def fit(self, zoo: WeightSet) -> None:
@@ -47,45 +35,19 @@ class Codec(Component):
 
     @abstractmethod
     def decode(self, coordinates: Tensor) -> Tensor:
-        """``[B, D] -> [B, P]``, differentiable, and the same whenever it is asked."""
+        """``[B, D] -> [B, P]``, differentiable and deterministic."""
 
-    def sample(self, coordinates: Tensor, generator: torch.Generator) -> Tensor:
+    def decode_stochastic(self, coordinates: Tensor, generator: torch.Generator) -> Tensor:
         """``[B, D] -> [B, P]``: new networks of these coordinates.
 
-        What decoding leaves out may be drawn; where nothing is known of it, this is ``decode``.
+        Weights outside the span of the codec may be drawn at random; the default is ``decode``.
         """
         return self.decode(coordinates)
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """What fitting learned, to be stored."""
+        """What ``fit`` learned, to be stored."""
 
     @abstractmethod
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Take up what ``state`` gave."""
-
-
-class StreamedCodec(Codec):
-    """A codec that also works on networks of which only some columns fit into memory."""
-
-    @abstractmethod
-    def fit_columns(self, zoo: Columns) -> None:
-        """Learn the coordinates from the zoo, which is read again to encode and decode."""
-
-    @abstractmethod
-    def attach(self, zoo: Columns) -> None:
-        """After ``load_state`` of what ``fit_columns`` learned: where the zoo is now.
-
-        Raises:
-            DataError: it is not of as many networks as it was.
-        """
-
-    @abstractmethod
-    def encode_columns(self, networks: Columns) -> Tensor:
-        """``[B, D]`` of B networks."""
-
-    @abstractmethod
-    def decode_columns(
-        self, coordinates: Tensor, generator: torch.Generator | None = None
-    ) -> Iterator[Block]:
-        """``[B, D]`` to blocks ``[B, b]`` of networks; as ``sample`` does where one is given."""
+        """Restore a codec from its ``state``."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.component import Component
+from wflow_core.interfaces.needs import FLAT
 from wflow_core.symmetry import Symmetry
 
 
@@ -22,16 +23,17 @@ class Manifold(Component):
         symmetry: the symmetry of the coordinates, or None after a codec.
 
     Attributes:
-        lands: flows end elsewhere than they move: zoo points lie where ``land`` leads.
-        lands_predictions: so does every predicted end, in the loss as on the way.
-        isometric: ``inner`` is that of R^D. Then the volume, under which densities are, is the
-            surface measure that R^D gives (in flat space Lebesgue's), and the divergence of a
-            field is the trace of its tangential Jacobian. Others have no log-density of a flow.
+        projects_endpoint: the endpoint of a flow is projected by ``project_endpoint``; paths and
+            fields before it are not on the set that zoo points lie on.
+        projects_predictions: so is every predicted endpoint, in the loss and along the flow.
+        induced_metric: ``inner`` is the metric induced by R^D. Then the volume of densities is the
+            induced surface measure (in flat space Lebesgue's), and the divergence of a field is
+            the trace of its tangential Jacobian. Other manifolds have no log-density of a flow.
     """
 
-    lands: bool = False
-    lands_predictions: bool = False
-    isometric: bool = False
+    projects_endpoint: bool = False
+    projects_predictions: bool = False
+    induced_metric: bool = False
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):
         super().__init__(**options)
@@ -50,8 +52,8 @@ class Manifold(Component):
     def projx(self, x: Tensor) -> Tensor:
         """``[B, D] -> [B, D]``, the closest point of the manifold."""
 
-    def land(self, x: Tensor) -> Tensor:
-        """``[B, D] -> [B, D]``: where the end of a flow is brought; on the manifold it is."""
+    def project_endpoint(self, x: Tensor) -> Tensor:
+        """``[B, D] -> [B, D]``: the endpoint of a flow on the set that zoo points lie on."""
         return self.projx(x)
 
     @abstractmethod
@@ -67,23 +69,23 @@ class Manifold(Component):
         u = self.logmap(x, y)
         return self.inner(x, u, u).clamp_min(0).sqrt()
 
-    def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+    def pairwise_dist(self, x: Tensor, y: Tensor) -> Tensor:
         """Geodesic distances of all pairs: ``[N, D]`` and ``[M, D] -> [N, M]``."""
         rows = [self.dist(row.expand_as(y), y) for row in x]  # N x M x D at once would not fit
         return torch.stack(rows) if rows else x.new_zeros(0, len(y))
 
     def geodesic(self, x0: Tensor, x1: Tensor, t: Tensor) -> Tensor:
-        """The point at time ``t`` [B] on the shortest way from ``x0`` to ``x1`` [B, D]."""
+        """The point at time ``t`` [B] on the geodesic from ``x0`` to ``x1`` [B, D]."""
         return self.expmap(x0, t.unsqueeze(-1) * self.logmap(x0, x1))
 
-    def projected_gaussian(self, x: Tensor, mean: float, std: float) -> Tensor:
+    def projected_normal_log_prob(self, x: Tensor, mean: float, std: float) -> Tensor:
         """``[B, D] -> [B]``: log-density under the volume, at points x, of ``projx`` of
         N(mean, std^2 I), in nats.
 
         Raises:
             UnsupportedError: it is not known.
         """
-        if "euclidean" not in self.offers:
+        if FLAT not in self.offers:
             raise UnsupportedError(f"the density of a Gaussian projected to {self!r} is not known")
         constant = x.shape[-1] * (math.log(std) + 0.5 * math.log(2 * math.pi))
         return -0.5 * ((x - mean) / std).square().sum(-1) - constant

@@ -27,7 +27,7 @@ class Solver(Component):
     """Integrates dx/dt = field(t, x) over a grid of times.
 
     Attributes:
-        evaluations: field evaluations a step; of an adaptive solver, a step of its own choice.
+        evaluations: field evaluations per step; for an adaptive solver, per internal step.
     """
 
     Config: ClassVar[type[SolverOptions]] = SolverOptions
@@ -35,7 +35,7 @@ class Solver(Component):
 
     @property
     def stochastic(self) -> bool:
-        """Whether steps add noise: the end then has no likelihood that could be followed back."""
+        """Whether steps add noise; the endpoint then has no likelihood."""
         return False
 
     @abstractmethod

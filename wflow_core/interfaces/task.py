@@ -7,17 +7,19 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from wflow_core.interfaces.component import Component
-from wflow_core.objectives import Objective
+from wflow_core.interfaces.needs import DATA
+from wflow_core.interfaces.objective import Objective
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a network takes and gives.
+    """Inputs and outputs of a network.
 
     Attributes:
         inputs: shape of one input, without batch.
@@ -63,12 +65,12 @@ class Task(Component):
     """
 
     objective: Objective | None = None
-    offers = frozenset({"data"})
+    offers = frozenset({DATA})
 
     @property
     @abstractmethod
     def signature(self) -> Signature:
-        """What a network for this task takes and gives."""
+        """Inputs and outputs of a network for this task."""
 
     @abstractmethod
     def load(self) -> Mapping[str, Split]:
@@ -82,13 +84,19 @@ class Task(Component):
             DataError: the data is absent or damaged.
         """
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that the data is read from, if any: while none of them changes, the data is
+        not read again to see whether it has."""
+        return ()
+
     def locate(self) -> str:
-        """Where the data is, in a few words, told without reading or fetching it.
+        """Where the data is, in a few words, without reading or downloading it.
 
         Raises:
-            DataError: it is not there; says where it was sought.
+            DataError: it is not there; says where it was looked for.
         """
-        return "comes with its package" if "data" in self.offers else "needs none"
+        return "comes with its package" if DATA in self.offers else "needs none"
 
     @cached_property
     def splits(self) -> Mapping[str, Split]:
@@ -97,7 +105,7 @@ class Task(Component):
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the splits: other data makes another run."""
+        """SHA-256 of the splits."""
         digest = hashlib.sha256()
         for name, split in self.splits.items():
             digest.update(f"{name} {tuple(split.x.shape)} {tuple(split.y.shape)}".encode())

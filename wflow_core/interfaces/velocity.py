@@ -17,8 +17,8 @@ class Velocity(Component, nn.Module):
 
     Its output is the velocity of the flow, of the size of x1 - x0, whatever the flow predicts.
     Parameters never depend on the size of a free group, so that one network
-    serves other widths; standardisation is kept one a part, not one a weight. One that can be
-    conditioned offers ``conditions``; which there are, ``space.conditions`` says.
+    serves other widths; standardisation is per part, not per weight. A velocity that can be
+    conditioned offers ``conditions`` and uses ``space.condition``.
     """
 
     def __init__(self, space: Space, **options: Any):
@@ -33,23 +33,28 @@ class Velocity(Component, nn.Module):
         """``x [B, D]``, ``t [B]`` in [0, 1] ``-> [B, D]``.
 
         Args:
-            symmetry: of the points, where it is another than the space's (another width).
-            condition: ``given [B, K]``, where the space has conditions: what is known of each
-                point, in columns as ``wflow_core.conditions.Conditions`` describes them; NaN where
-                it is not. Without it nothing is known of any.
+            symmetry: of the points, where it differs from the space's (another width).
+            condition: ``cond [B, K]``, where the space has a condition; without it the field is
+                unconditional.
         """
 
     @abstractmethod
-    def standardize(self, x0: Tensor, x1: Tensor) -> None:
-        """Set the scales of input and output from a draw of pairs, each ``[B, D]``."""
+    def fit_scales(self, x0: Tensor, x1: Tensor, displacement: Tensor) -> None:
+        """Set the scales of input and output from pairs, each ``[B, D]``.
 
-    def standardize_conditions(self, given: Tensor) -> None:
-        """Set what numbers are standardised by, from records ``[N, K]`` of the zoo."""
+        Args:
+            displacement: ``[B, D]`` the initial velocity of each path; ``x1 - x0`` in flat space.
+        """
+
+    def fit_condition_scales(self, cond: Tensor) -> None:
+        """Set the scales of conditions, from those of the zoo ``[N, K]``."""
         raise NotImplementedError(f"{type(self).__name__} does not offer conditions")
 
     def hidden_matrices(self) -> list[nn.Parameter]:
-        """Maps ``[a, b]`` between hidden features, for optimizers that treat matrices as such:
-        none that reads points or writes displacements. By default none at all."""
+        """Weight matrices ``[a, b]`` between hidden features, for optimizers of matrices.
+
+        None of them reads points or writes displacements. The default is an empty list.
+        """
         return []
 
     @abstractmethod

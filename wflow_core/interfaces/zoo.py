@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from wflow_core.conditions import Record
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.component import Component, Report, silent
+from wflow_core.interfaces.component import Component, ProgressCallback, no_progress
 from wflow_core.interfaces.task import Task
 from wflow_core.weights import WeightSet
 
 
-class ZooSource(Component):
-    """Collects the weight set that the flow learns from.
+@dataclass(frozen=True)
+class Covariate:
+    """A property of each network of a zoo, such as its loss.
 
-    A source that keeps initialisations offers ``initialisations``; one that can make further
+    Attributes:
+        categories: names of its values; None for numbers.
+    """
+
+    name: str
+    categories: tuple[str, ...] | None = None
+
+
+class ZooSource(Component):
+    """Collects the weight set that the flow is trained on.
+
+    A source that keeps initialisations offers ``initialisations``; one that can train further
     networks the same way offers ``retraining``.
     """
 
@@ -27,37 +38,26 @@ class ZooSource(Component):
         self.task = task
         self.architecture = architecture
 
-    @property
-    def fingerprint(self) -> str | None:
-        """A hash of what the source reads from outside the spec; None where it reads nothing.
-
-        Other files make another run.
-
-        Raises:
-            DataError: there is nothing to read.
-        """
-        return None
-
     def provenance(self) -> list[dict[str, Any]] | None:
-        """What the networks of the last ``collect`` came from, one mapping of plain data a file.
+        """Plain data about each file that ``collect`` last read, kept in the manifest of the zoo.
 
-        It is kept in the manifest of the zoo. None where the spec says it all.
+        None where the spec already determines the zoo.
         """
         return None
 
     @property
-    def records(self) -> tuple[Record, ...]:
-        """What the weight set says of each network beside its run and step, by ``records``.
-
-        Known before anything is collected, so that specs are checked by it.
+    def covariates(self) -> tuple[Covariate, ...]:
+        """The covariates of the weight set, known before it is collected.
 
         Raises:
-            DataError: what says so cannot be read.
+            DataError: a file that lists them cannot be read.
         """
         return ()
 
     @abstractmethod
-    def collect(self, generator: torch.Generator, report: Report = silent) -> WeightSet:
+    def collect(
+        self, generator: torch.Generator, progress: ProgressCallback = no_progress
+    ) -> WeightSet:
         """The trained networks, on the generator's device.
 
         Raises:
@@ -65,22 +65,5 @@ class ZooSource(Component):
         """
 
     def retrain(self, n: int, generator: torch.Generator) -> WeightSet:
-        """``n`` further final networks, made as the zoo was; where ``retraining`` is offered."""
+        """``n`` further final networks of the same procedure, where ``retraining`` is offered."""
         raise NotImplementedError(f"{type(self).__name__} does not offer retraining")
-
-
-class StreamedZoo(ZooSource):
-    """A source that also gives its networks a few at a time, so that not all need be in memory."""
-
-    @abstractmethod
-    def pieces(
-        self, generator: torch.Generator, report: Report = silent, most: int | None = None
-    ) -> Iterator[WeightSet]:
-        """The networks of ``collect``, in its order.
-
-        Args:
-            most: bytes of what is read at once, at most; none: any number.
-
-        Raises:
-            DataError: as ``collect``, at the latest after the last networks.
-        """

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from wflow_core.networks.hollow import hollow
 from wflow_core.networks.shared_linear import SharingLinears
+from wflow_core.networks.without_weights import without_weights
 from wflow_core.weights import WeightLayout
-from wflow_core.weights.pieces import bytes_at_once, held, rows_at_once
+from wflow_core.weights.chunks import chunk_bytes, chunk_size, load
 
-LIVE = 4
+LIVE_OUTPUTS = 4
 """Outputs of layers, each as large as the largest, that are in memory at a time."""
 
 
@@ -38,12 +38,12 @@ class BatchedNetworks:
 
     def __call__(self, weights: Tensor, x: Tensor, buffers: Tensor | None = None) -> Tensor:
         """``[N, P]`` and inputs ``[B, *inputs]`` that all share, to ``[N, B, C]`` in chunks."""
-        budget = bytes_at_once(weights, self.budget)
-        size, rows = rows_at_once(weights, self.chunk(x, budget)), self._rows(x, budget)
+        budget = chunk_bytes(weights, self.budget)
+        size, rows = chunk_size(weights, self.chunk(x, budget)), self._rows(x, budget)
         if buffers is None:
             buffers = weights.new_zeros(len(weights), 0)
-        pieces = zip(weights.split(size), buffers.split(size), strict=True)
-        states = (self.tensors(held(w), b) for w, b in pieces)
+        chunks = zip(weights.split(size), buffers.split(size), strict=True)
+        states = (self.tensors(load(w), b) for w, b in chunks)
         found = ([self.forward(state, of) for of in x.split(rows)] for state in states)
         return torch.cat([of[0] if len(of) == 1 else torch.cat(of, 1) for of in found])
 
@@ -73,13 +73,13 @@ class BatchedNetworks:
         budget = self.budget if budget is None else budget
         if not len(x):
             return budget
-        return int(max(1, budget // (LIVE * x.element_size() * len(x) * self._width(x))))
+        return int(max(1, budget // (LIVE_OUTPUTS * x.element_size() * len(x) * self._width(x))))
 
     def _rows(self, x: Tensor, budget: int) -> int:
         """Inputs at a time within the budget, of one network; all where rows see each other."""
         if any(layer.training for layer in self.module.modules()) or not len(x):
             return max(1, len(x))
-        return int(max(1, budget // (LIVE * x.element_size() * self._width(x))))
+        return int(max(1, budget // (LIVE_OUTPUTS * x.element_size() * self._width(x))))
 
     @torch.no_grad()
     def _width(self, x: Tensor) -> int:
@@ -87,15 +87,15 @@ class BatchedNetworks:
         if x.shape[1:] not in self._widths:
             sizes = [1]
             dtype = x.dtype if x.is_floating_point() else None
-            module = hollow(self.module, dtype, x.device).eval()
+            module = without_weights(self.module, dtype, x.device).eval()
             for layer in module.modules():
-                layer.register_forward_hook(_noting(sizes))
+                layer.register_forward_hook(_record_size(sizes))
             module(x[:1])
             self._widths[x.shape[1:]] = max(sizes)
         return self._widths[x.shape[1:]]
 
 
-def _noting(sizes: list[int]) -> Callable[[nn.Module, Any, Any], None]:
+def _record_size(sizes: list[int]) -> Callable[[nn.Module, Any, Any], None]:
     def note(module: nn.Module, inputs: Any, output: Any) -> None:
         if isinstance(output, Tensor):
             sizes.append(output.numel())

@@ -7,10 +7,11 @@ from copy import deepcopy
 from typing import Any
 
 from wflow_core.errors import SpecError
-from wflow_core.specs.yaml_source import MOST_LEVELS, Keys, Source, read_text
+from wflow_core.interfaces.components import KeyPath
+from wflow_core.specs.located_yaml import MAX_LEVELS, LocatedYaml, read_text
 
 
-def override(source: Source, assignment: str) -> None:
+def override(source: LocatedYaml, assignment: str) -> None:
     """Put the right side of ``a.b=1``, which is YAML, in place of what is there.
 
     Raises:
@@ -23,20 +24,20 @@ def override(source: Source, assignment: str) -> None:
     value = read_text(text, at)
     if value.problems:
         raise SpecError(value.problems)
-    put(source, dotted, value, f"--set {_short(assignment)}")
+    set_path(source, dotted, value, f"--set {_short(assignment)}")
 
 
 def is_path(dotted: str) -> bool:
     """Whether it looks like ``zoo.networks``."""
     keys = dotted.split(".")
-    return all(keys) and len(keys) <= MOST_LEVELS
+    return all(keys) and len(keys) <= MAX_LEVELS
 
 
-def put(source: Source, dotted: str, value: Source, said: str) -> None:
-    """Put a value, which brings its places along, at a dotted path.
+def set_path(source: LocatedYaml, dotted: str, value: LocatedYaml, origin: str) -> None:
+    """Set the value at a dotted path, with the locations of all in it.
 
     Args:
-        said: where it is said, for the message.
+        origin: of the value, for messages.
 
     Raises:
         SpecError: there is nothing to set at that path.
@@ -44,51 +45,52 @@ def put(source: Source, dotted: str, value: Source, said: str) -> None:
     keys = dotted.split(".")
     target = source.data
     for key in keys[:-1]:
-        target = _enter(target, key, said)
-    target[_index(target, keys[-1], said)] = value.data
-    path: Keys = tuple(int(k) if k.isdecimal() else k for k in keys)
-    source.places = _without(source.places, path) | _below(path, value.places)
+        target = _enter(target, key, origin)
+    target[_index(target, keys[-1], origin)] = value.data
+    path: KeyPath = tuple(int(k) if k.isdecimal() else k for k in keys)
+    source.locations = _without(source.locations, path) | _below(path, value.locations)
     source.keys = _without(source.keys, path) | _below(path, value.keys)
     for n in range(1, len(path) + 1):  # what was not there before comes from here
-        source.places.setdefault(path[:n], value.name)
+        source.locations.setdefault(path[:n], value.name)
 
 
-def _without(places: dict[Keys, str], path: Keys) -> dict[Keys, str]:
-    return {p: at for p, at in places.items() if p[: len(path)] != path}
+def _without(locations: dict[KeyPath, str], path: KeyPath) -> dict[KeyPath, str]:
+    return {p: at for p, at in locations.items() if p[: len(path)] != path}
 
 
-def _below(path: Keys, places: dict[Keys, str]) -> dict[Keys, str]:
-    return {(*path, *p): at for p, at in places.items()}
+def _below(path: KeyPath, locations: dict[KeyPath, str]) -> dict[KeyPath, str]:
+    return {(*path, *p): at for p, at in locations.items()}
 
 
-def part(source: Source, path: Iterable[str | int]) -> Source:
-    """A value of a file with the places of all in it, to be put elsewhere."""
+def extract(source: LocatedYaml, path: Iterable[str | int]) -> LocatedYaml:
+    """A value of a file with the locations of all in it, to be set elsewhere."""
     path = tuple(path)
     data, n = source.data, len(path)
     for key in path:
         data = data[key]
     data = deepcopy(data)
-    places, keys = (
-        {p[n:]: at for p, at in of.items() if p[:n] == path} for of in (source.places, source.keys)
+    locations, keys = (
+        {p[n:]: at for p, at in of.items() if p[:n] == path}
+        for of in (source.locations, source.keys)
     )
-    return Source(source.place(path), data, places, keys)
+    return LocatedYaml(source.location(path), data, locations, keys)
 
 
-def _enter(target: Any, key: str, said: str) -> Any:
+def _enter(target: Any, key: str, origin: str) -> Any:
     """What is at ``key``; a bare name or nothing there becomes a mapping."""
-    index = _index(target, key, said)
+    index = _index(target, key, origin)
     there = target.get(index) if isinstance(target, dict) else target[index]
     if there is None or isinstance(there, str):
         target[index] = {} if there is None else {"type": there}
     return target[index]
 
 
-def _index(target: Any, key: str, said: str) -> Any:
+def _index(target: Any, key: str, origin: str) -> Any:
     if isinstance(target, dict):
         return key
     if isinstance(target, list) and key.isdecimal() and int(key) < len(target):
         return int(key)
-    raise SpecError([f"{said}: there is nothing to set at {key!r}"])
+    raise SpecError([f"{origin}: there is nothing to set at {key!r}"])
 
 
 def _short(text: str) -> str:

@@ -9,10 +9,11 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from wflow_core.registry import suggest
-from wflow_core.specs.yaml_source import Source
+from wflow_core.errors import suggest
+from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.components import KeyPath
+from wflow_core.specs.located_yaml import LocatedYaml
 
-Path = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 
 SHAPES = {
@@ -28,55 +29,66 @@ UNION = "union"
 
 
 def validate(
-    model: type[Model], data: Any, source: Source, path: Path, also: Sequence[str] = ()
+    model: type[Model],
+    data: Any,
+    source: LocatedYaml,
+    path: KeyPath,
+    also: Sequence[str] = (),
+    allow_code: bool = False,
 ) -> tuple[Model | None, list[str]]:
     """Validate options strictly; the model, or None and a line for each problem.
 
     Through JSON, so that lists may be tuples but no text is taken for a number.
 
     Args:
-        also: what stands beside the options and is no part of them.
+        also: further names that may stand beside the options.
+        allow_code: given to validators, as the context ``allow_code``.
     """
+    context = {"allow_code": allow_code}
     try:
-        return model.model_validate_json(json.dumps(data), strict=True), []
+        return model.model_validate_json(json.dumps(data), strict=True, context=context), []
     except ValidationError as error:
-        told = _united(error.errors(), data)
-        return None, [describe(model, e, data, source, path, also) for e in told]
+        merged = _merge_union_errors(error.errors(), data)
+        return None, [describe(model, e, data, source, path, also) for e in merged]
 
 
 def describe(
     model: type[BaseModel],
     error: Mapping[str, Any],
     data: Any,
-    source: Source,
-    path: Path,
+    source: LocatedYaml,
+    path: KeyPath,
     also: Sequence[str] = (),
 ) -> str:
     """One line for an error that pydantic found in the data at ``path`` of a source."""
-    loc = (*path, *_written(error, data))
+    loc = (*path, *_user_path(error, data))
     name = dotted(loc)
     if error["type"] in ("missing", "union_tag_not_found"):
-        return f"{source.place(loc[:-1])}: {name} is missing{_meaning(model, error['loc'])}"
+        return f"{source.location(loc[:-1])}: {name} is missing{_meaning(model, error['loc'])}"
     if error["type"] == "extra_forbidden":
         fields = _fields(model, error["loc"][:-1]) + [*also] * (len(error["loc"]) == 1)
         known = f"; options: {', '.join(fields)}" if fields else ""
-        at = source.keys.get(loc) or source.place(loc)
+        at = source.keys.get(loc) or source.location(loc)
+        if now := _renamed(model, error["loc"]):
+            return f"{at}: unknown option {name}: it is now {dotted((*loc[:-1], now))}"
         return f"{at}: unknown option {name}{suggest(str(loc[-1]), fields)}{known}"
-    hint = _choice(error)
+    if error["type"] == "missing_type":
+        return f"{source.location(loc)}: {name}.type is missing"
+    hint = _renamed_value(model, error) or _choice(error)
     meaning = _meaning(model, error["loc"][:1]) if error["type"] == UNION else ""
     said = f"{_lower(_message(error))}{meaning}; got {_short(error['input'])}"
-    return f"{source.place(loc)}: {name}: {said}{hint}"
+    return f"{source.location(loc)}: {name}: {said}{hint}"
 
 
 def _message(error: Mapping[str, Any]) -> str:
     return SHAPES.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
 
 
-def _united(errors: Iterable[Mapping[str, Any]], data: Any) -> list[Mapping[str, Any]]:
+def _merge_union_errors(errors: Iterable[Mapping[str, Any]], data: Any) -> list[Mapping[str, Any]]:
     """Errors with those of the members of a union, which speak of one value, as one."""
-    united: dict[Path, Mapping[str, Any]] = {}
+    united: dict[KeyPath, Mapping[str, Any]] = {}
     for error in errors:
-        path = _written(error, data)
+        path = _user_path(error, data)
         if path in united:
             other = _message(error).removeprefix("Input should be ")
             error = {**united[path], "type": UNION, "msg": f"{_message(united[path])}, or {other}"}
@@ -84,7 +96,7 @@ def _united(errors: Iterable[Mapping[str, Any]], data: Any) -> list[Mapping[str,
     return list(united.values())
 
 
-def _written(error: Mapping[str, Any], data: Any) -> Path:
+def _user_path(error: Mapping[str, Any], data: Any) -> KeyPath:
     """The path of an error as the spec has it, without the members of unions that pydantic adds."""
     written: list[str | int] = []
     for i, key in enumerate(error["loc"], start=1):
@@ -97,12 +109,12 @@ def _written(error: Mapping[str, Any], data: Any) -> Path:
     return (*written, *(["type"] if discriminated else []))
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """``("zoo", "optimizer", "lr") -> zoo.optimizer.lr``."""
     return ".".join(map(str, path))
 
 
-def by_place(line: str) -> tuple[str, int, int, str]:
+def location_key(line: str) -> tuple[str, int, int, str]:
     """Sorts problems by file, line and column."""
     match = re.match(r"(.*?):(\d+):(\d+): ", line)
     return (match[1], int(match[2]), int(match[3]), line) if match else ("", 0, 0, line)
@@ -115,7 +127,22 @@ def _choice(error: Mapping[str, Any]) -> str:
     return suggest(str(context.get("tag", error["input"])), choices)
 
 
-def _fields(model: Any, loc: Path) -> list[str]:
+def _renamed(model: type[BaseModel], loc: KeyPath) -> str | None:
+    """What a former option is called now."""
+    named = len(loc) == 1 and issubclass(model, Options)
+    return model.renamed.get(str(loc[0])) if named else None  # type: ignore[attr-defined]
+
+
+def _renamed_value(model: type[BaseModel], error: Mapping[str, Any]) -> str:
+    """`` (it is now ...)`` for a former value of an option."""
+    if len(error["loc"]) != 1 or not issubclass(model, Options):
+        return ""
+    values = model.renamed_values.get(str(error["loc"][0]), {})
+    now = values.get(str(error["input"]))
+    return f" (it is now {now!r})" if now else ""
+
+
+def _fields(model: Any, loc: KeyPath) -> list[str]:
     """Names of the options at a place inside a model, where it can be told."""
     for key in (k for k in loc if isinstance(k, str)):  # a list's items are of its own type
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
@@ -128,7 +155,7 @@ def _fields(model: Any, loc: Path) -> list[str]:
     return list(model.model_fields) if known else []
 
 
-def _meaning(model: type[BaseModel], loc: Path) -> str:
+def _meaning(model: type[BaseModel], loc: KeyPath) -> str:
     found = model.model_fields.get(str(loc[0])) if len(loc) == 1 else None
     return f" ({found.description})" if found and found.description else ""
 

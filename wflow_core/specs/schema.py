@@ -6,41 +6,26 @@ from typing import Any
 
 from wflow_core import registry
 from wflow_core.errors import PluginError
-from wflow_core.specs.components import ON_TASK, Slot, TaskSlot
-from wflow_core.specs.spec import LISTS, Spec
+from wflow_core.specs.resolve import TASK, own_names
+from wflow_core.specs.spec import STAGES, spec_model
 
-TASK = {
-    "anyOf": [{"$ref": "#/$defs/task"}, {"type": "null"}],
+OWN_TASK = {
+    "anyOf": [{"$ref": f"#/$defs/{TASK}"}, {"type": "null"}],
     "description": "in place of the run's task",
 }
 
 
 def spec_schema() -> dict[str, Any]:
     """The schema of a spec; a component whose plugin is broken is accepted by name only."""
-    schema = Spec.model_json_schema()
+    stages = [plugin.name for plugin in registry.plugins("stage")]
+    schema = spec_model(stages).model_json_schema()
     definitions = schema.setdefault("$defs", {})
-    for slot in (Slot, TaskSlot):
-        definitions.pop(slot.__name__, None)
-    for name in Spec.model_fields:
-        kind = LISTS.get(name, name)
-        if kind not in registry.KINDS:
-            continue
-        definitions[kind] = {"anyOf": _choices(kind, definitions)}
-        reference: dict[str, Any] = {"$ref": f"#/$defs/{kind}"}
-        known = schema["properties"][name]
-        if name in LISTS:
-            reference = {"type": "array", "items": reference}
-        elif "anyOf" in known:
-            reference = {"anyOf": [reference, {"type": "null"}]}
-        schema["properties"][name] = reference | {k: known[k] for k in ["default"] if k in known}
-    own = definitions["SampleOptions"]["properties"]["architecture"]
-    own["anyOf"] = [{"$ref": "#/$defs/architecture"}, {"type": "null"}]
-    records = {"type": "array", "items": {"type": "string"}}
-    known = schema["properties"]["condition"]
-    schema["properties"]["condition"] = {
-        "anyOf": [{"$ref": known["$ref"]}, records],
-        "default": known["default"],
-    }
+    for kind in registry.KINDS:
+        if kind != "stage":
+            definitions[kind] = {"anyOf": _choices(kind, definitions)}
+    for name in stages:
+        schema["properties"][name] = _options("stage", name, definitions)
+    schema["properties"][STAGES]["items"] = {"enum": stages}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
 
 
@@ -51,17 +36,33 @@ def _choices(kind: str, definitions: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _options(kind: str, name: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    named = kind != "stage"
     try:
         cls = registry.load(kind, name)
     except PluginError:
-        return {"type": "object", "properties": {"type": {"const": name}}, "required": ["type"]}
-    # Two plugins may well have an `Optimizer` each.
+        required = {"properties": {"type": {"const": name}}, "required": ["type"]}
+        return {"type": "object"} | (required if named else {})
+    # Two plugins may well have an `Optimizer` each; references to kinds stay.
     own = f"{kind}.{name}."
-    options: dict[str, Any] = cls.Config.model_json_schema(ref_template=f"#/$defs/{own}{{model}}")
-    definitions.update({own + n: of for n, of in options.pop("$defs", {}).items()})
+    options: dict[str, Any] = cls.Config.model_json_schema()
+    inner = options.pop("$defs", {})
+    options = _referring(options, set(inner), own)
+    definitions.update({own + n: _referring(of, set(inner), own) for n, of in inner.items()})
     options["title"] = f"{kind} {name}"
     options["description"] = (cls.__doc__ or "").strip()
-    given = {"type": {"const": name}} | dict.fromkeys(ON_TASK.get(kind, ()), TASK)
+    given: dict[str, Any] = {"type": {"const": name}} if named else {}
+    given |= dict.fromkeys(own_names(kind), OWN_TASK)
     options["properties"] = given | options.get("properties", {})
-    options["required"] = ["type", *options.get("required", [])]
+    options["required"] = [*["type"] * named, *options.get("required", [])]
     return options
+
+
+def _referring(schema: Any, names: set[str], own: str) -> Any:
+    """The schema with references to a component's own models under names of their own."""
+    if isinstance(schema, list):
+        return [_referring(each, names, own) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _referring(of, names, own) for key, of in schema.items()}
+    name = str(found.get("$ref", "")).removeprefix("#/$defs/")
+    return found | {"$ref": f"#/$defs/{own}{name}"} if name in names else found

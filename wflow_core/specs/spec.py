@@ -5,121 +5,159 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from wflow_core.errors import SpecError
-from wflow_core.interfaces.component import Options
-from wflow_core.registry import KINDS
-from wflow_core.specs.components import SOURCES, Found, Slot, TaskSlot, beside, find_all
-from wflow_core.specs.options import ConditionOptions, NullName, SampleOptions, TrainOptions
+from wflow_core.interfaces.component import Options, Slot
+from wflow_core.interfaces.components import KeyPath
+from wflow_core.registry import KINDS, defaults
+from wflow_core.specs.located_yaml import LocatedYaml, read_file, read_text
 from wflow_core.specs.overrides import override
-from wflow_core.specs.problems import Path as Keys, by_place, validate
-from wflow_core.specs.yaml_source import Source, read_file, read_text
+from wflow_core.specs.problems import dotted, location_key, validate
+from wflow_core.specs.resolve import Named, ResolvedComponent, resolve
 
-SAMPLED: Keys = ("sample", "architecture")
-LISTS = {"canonicalizers": "canonicalizer", "metrics": "metric", "hooks": "hook"}
+STAGES = "stages"
 
 
-class Spec(Options):
-    """What a run is made of."""
+class SpecOptions(Options):
+    """What every spec holds, beside its components and the options of its stages."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="names the run folder")
-    seed: int = Field(0, ge=0, lt=2**63, description="decides every draw of the run")
-    task: Slot
-    architecture: Slot
-    zoo: Slot
-    canonicalizers: tuple[Slot, ...] = ()
-    codec: Slot | None = None
-    manifold: Slot = Slot(type="euclidean")
-    prior: Slot
-    coupling: Slot
-    velocity: Slot
-    condition: ConditionOptions = ConditionOptions()
-    train: TrainOptions = TrainOptions()
-    solver: Slot = Slot(type="euler")
-    guidance: TaskSlot | None = None
-    sample: SampleOptions = SampleOptions()
-    metrics: tuple[TaskSlot, ...] = ()
-    nulls: tuple[NullName, ...] | None = Field(
-        None, description="made and measured beside the samples; all that can be had by default"
-    )
-    hooks: tuple[Slot, ...] = (Slot(type="progress"), Slot(type="log"), Slot(type="report"))
+    seed: int = Field(0, ge=0, lt=2**63, description="determines every random number of the run")
+    renamed: ClassVar[Mapping[str, str]] = {"nulls": "baselines"}
 
 
 @dataclass(frozen=True)
-class SpecFile:
-    """A validated spec, its components, and the file, which knows the places of its values."""
+class Spec:
+    """A validated spec.
 
-    spec: Spec
-    source: Source
-    found: Mapping[Keys, Found]
+    Attributes:
+        options: its fields, components as :class:`ComponentSpec`.
+        source: the YAML, with the location of every value.
+        components: those that it names, by their paths.
+    """
+
+    options: SpecOptions
+    source: LocatedYaml
+    components: Mapping[KeyPath, ResolvedComponent]
+
+    @property
+    def name(self) -> str:
+        return self.options.name
+
+    @property
+    def seed(self) -> int:
+        return self.options.seed
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the stages, in their order."""
+        return tuple(getattr(self.options, STAGES))
+
+    def resolved(self, without: Sequence[KeyPath] = ()) -> dict[str, Any]:
+        """Plain data with every option written out.
+
+        Args:
+            without: components to leave out of their lists.
+        """
+        data: dict[str, Any] = self.options.model_dump(mode="json")
+        for path, of in self.components.items():
+            written = of.options.model_dump(mode="json")
+            named = {} if of.kind == "stage" else {"type": of.name}
+            _parent(data, path)[path[-1]] = named | written
+        for field, index in sorted(without, reverse=True):
+            del data[str(field)][index]
+        return {name: of for name, of in data.items() if of or name not in self.stages}
+
+    def origins(self) -> dict[str, str]:
+        """Where each component comes from, by its dotted path."""
+        return {dotted(path): of.origin for path, of in self.components.items()}
 
 
-def load_spec(
-    path: Path | str, overrides: Sequence[str] = (), allow_code: bool = False
-) -> SpecFile:
+def load_spec(path: Path | str, overrides: Sequence[str] = (), allow_code: bool = False) -> Spec:
     """Read and validate a spec; ``overrides`` are ``a.b=1``.
 
     Args:
         allow_code: import the code that the spec names, which may do anything.
 
     Raises:
-        SpecError: with every problem, each at its place.
+        SpecError: with every problem, each at its location.
     """
     return parse(read_file(Path(path)), overrides, allow_code)
 
 
 def spec_from_text(
     text: str, name: str = "spec", overrides: Sequence[str] = (), allow_code: bool = False
-) -> SpecFile:
+) -> Spec:
     """The same from a string."""
     return parse(read_text(text, name), overrides, allow_code)
 
 
-def parse(source: Source, overrides: Sequence[str] = (), allow_code: bool = False) -> SpecFile:
-    """Validate what was read."""
+def parse(source: LocatedYaml, overrides: Sequence[str] = (), allow_code: bool = False) -> Spec:
+    """Validate a YAML source."""
     if not isinstance(source.data, dict):
-        wrong = f"{source.place(())}: a spec must be a mapping of names"
+        wrong = f"{source.location(())}: a spec must be a mapping of names"
         raise SpecError([*source.problems, wrong])
     for assignment in overrides:
         override(source, assignment)
-    spec, problems = validate(Spec, source.data, source, ())
-    slots = named(spec.model_dump() if spec else source.data)
-    found, more = find_all(slots, source, allow_code)
-    # What could not be read is wrong in its place already.
-    unread = {by_place(line)[:3] for line in source.problems}
-    problems = [line for line in problems + more if by_place(line)[:3] not in unread]
-    if spec is None or problems or source.problems:
-        raise SpecError(sorted([*source.problems, *problems], key=by_place))
-    return SpecFile(spec, source, found)
+    stages = stage_names(source.data)
+    options, problems = validate(spec_model(stages), source.data, source, ())
+    named = list(iter_components(source.data, stages))
+    components, more = resolve(named, source, allow_code)
+    # What could not be read is wrong in its location already.
+    unread = {location_key(line)[:3] for line in source.problems}
+    problems = [line for line in problems + more if location_key(line)[:3] not in unread]
+    if options is None or problems or source.problems:
+        raise SpecError(sorted({*source.problems, *problems}, key=location_key))
+    return Spec(options, source, components)
 
 
-def named(data: Mapping[str, Any]) -> list[tuple[str, Keys, Slot]]:
-    """Every component that a spec names, wrong as the rest may be: ``(kind, path, slot)``."""
-    slots: list[tuple[str, Keys, Any]] = []
-    for name in Spec.model_fields:
-        value = data.get(name)
-        if name in LISTS and isinstance(value, list | tuple):
-            slots += [(LISTS[name], (name, i), each) for i, each in enumerate(value)]
-        elif name in KINDS:
-            slots.append((name, (name,), value))
-        elif name == SAMPLED[0] and isinstance(value, dict):
-            slots.append(("architecture", SAMPLED, value.get("architecture")))
-    slots = [part for slot in slots for part in _apart(*slot)]
-    slots = [(kind, path, {"type": v} if isinstance(v, str) else v) for kind, path, v in slots]
-    right = (s for s in slots if isinstance(s[2], dict) and isinstance(s[2].get("type"), str))
-    return [(kind, path, Slot.model_validate(value)) for kind, path, value in right]
+def stage_names(data: Mapping[str, Any]) -> tuple[str, ...]:
+    """The stages of a spec that may be invalid."""
+    given = data.get(STAGES)
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
+        return tuple(given)
+    return tuple(defaults().get(STAGES, ()))
 
 
-def _apart(kind: str, path: Keys, value: Any) -> Iterator[tuple[str, Keys, Any]]:
-    """A component, the task that it is given in place of the run's, the sources of a zoo."""
-    inner = value.get(SOURCES) if isinstance(value, dict) and kind == "zoo" else None
-    if "task" in beside(kind, path) and isinstance(value, dict) and "task" in value:
-        yield kind, path, {name: of for name, of in value.items() if name != "task"}
-        yield "task", (*path, "task"), value["task"]
-    else:
-        yield kind, path, value
-    for name, each in inner.items() if isinstance(inner, dict) else ():
-        yield from _apart(kind, (*path, SOURCES, name), each)
+def spec_model(stages: Sequence[str]) -> type[SpecOptions]:
+    """The fields of a spec: every kind of component, and a section for each stage's options."""
+    fields: dict[str, Any] = {}
+    for kind, of in KINDS.items():
+        if of.field is None or of.field == STAGES:
+            continue
+        default = defaults().get(of.field)
+        optional = not (of.many or of.required or default)
+        one = Annotated[Any, Slot(kind, optional)]
+        if of.many:
+            fields[of.field] = (tuple[one, ...], tuple(default or ()))
+        else:
+            fields[of.field] = (one, ...) if of.required else (one, default)
+    fields |= {name: (dict[str, Any], {}) for name in stages}
+    fields[STAGES] = (tuple[str, ...], tuple(defaults().get(STAGES, ())))
+    model: type[SpecOptions] = create_model("Spec", __base__=SpecOptions, **fields)
+    return model
+
+
+def iter_components(data: Mapping[str, Any], stages: Sequence[str]) -> Iterator[Named]:
+    """Every component that a spec names, however invalid the rest: ``(kind, path, value)``."""
+    for kind, of in KINDS.items():
+        if of.field is None or of.field == STAGES:
+            continue
+        value = data.get(of.field, defaults().get(of.field))
+        if of.many and isinstance(value, list | tuple):
+            yield from ((kind, (of.field, i), each) for i, each in enumerate(value))
+        elif not of.many and value is not None:
+            yield kind, (of.field,), value
+    for i, name in enumerate(stages):
+        section = data.get(name) or {}
+        if isinstance(section, dict) and "type" not in section and name not in stages[:i]:
+            yield "stage", (name,), {"type": name, **section}
+
+
+def _parent(data: Any, path: KeyPath) -> Any:
+    for key in path[:-1]:
+        data = data[key]
+    return data

@@ -19,7 +19,7 @@ from wflow_core.errors import StoreError
 
 
 @contextmanager
-def clear_errors(place: Path) -> Iterator[None]:
+def translate_io_errors(place: Path) -> Iterator[None]:
     """One clear error where ``place`` cannot be written, and nothing left of the attempt."""
     try:
         yield
@@ -49,7 +49,7 @@ def link(source: Path, place: Path) -> None:
         os.link(source, place)
     except OSError:
         shutil.copy(source, place)
-        sync(place)
+        fsync(place)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -63,7 +63,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)
 
 
-def owned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def contiguous_cpu(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous CPU tensors that share no memory, as safetensors wants them."""
     found: dict[str, Tensor] = {}
     seen: set[int] = set()
@@ -79,7 +79,7 @@ def owned(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def content_hash(paths: Iterable[Path], data: Mapping[str, Any]) -> str:
     """SHA-256 of files, one after another, and of plain data."""
-    digest = hashlib.sha256(to_json(data).encode())
+    digest = hashlib.sha256(json.dumps(data, sort_keys=True, allow_nan=False).encode())
     for path in paths:
         with path.open("rb") as file:
             while block := file.read(2**22):
@@ -100,7 +100,7 @@ def write_synced(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
-def sync(path: Path) -> None:
+def fsync(path: Path) -> None:
     """Have the system put a file or folder on disk."""
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from wflow_core.symmetry.groups import Element, Group, Part
-from wflow_core.symmetry.parts import BoundPart, check_cover
+from wflow_core.symmetry.groups import Group, GroupElement, Part
+from wflow_core.symmetry.parts import ResolvedView, check_cover
 from wflow_core.weights import WeightLayout
 
 
@@ -37,7 +37,8 @@ class Action:
         self.layout = layout
         self.buffer_layout = buffer_layout or WeightLayout(())
         self.parts = tuple(
-            BoundPart.of(p, self.groups, self.buffer_layout if p.buffer else layout) for p in parts
+            ResolvedView.of(p, self.groups, self.buffer_layout if p.buffer else layout)
+            for p in parts
         )
         check_cover([p for p in self.parts if not p.part.buffer], self.layout)
 
@@ -50,15 +51,15 @@ class Action:
         group = self.groups[name]
         return (group.size,) if group.per is None else (self.groups[group.per].size, group.size)
 
-    def act(self, weights: Tensor, element: Element) -> Tensor:
+    def act(self, weights: Tensor, element: GroupElement) -> Tensor:
         """``[B, P] -> [B, P]``: the weights of the same functions, units moved and rescaled."""
         return self._act(weights, element, buffer=False)
 
-    def act_buffers(self, buffers: Tensor, element: Element) -> Tensor:
+    def act_buffers(self, buffers: Tensor, element: GroupElement) -> Tensor:
         """``[B, Q] -> [B, Q]``: buffers move along with their units."""
         return self._act(buffers, element, buffer=True)
 
-    def _act(self, flat: Tensor, element: Element, buffer: bool) -> Tensor:
+    def _act(self, flat: Tensor, element: GroupElement, buffer: bool) -> Tensor:
         """Part by part into one copy: of large networks there is no room for more."""
         moved = flat.clone()  # buffers need not be of any part
         for part in self.parts:

@@ -12,9 +12,9 @@ from math import prod
 import torch
 from torch import Tensor
 
-from wflow_core.devices import PerDevice
+from wflow_core.devices import DeviceCache
 from wflow_core.errors import SymmetryError
-from wflow_core.symmetry.parts import BoundPart
+from wflow_core.symmetry.parts import ResolvedView
 
 
 class Cut:
@@ -28,7 +28,7 @@ class Cut:
             one.
     """
 
-    def __init__(self, part: BoundPart):
+    def __init__(self, part: ResolvedView):
         axes = _node_axes(part)
         if len(axes) > 2:
             raise SymmetryError(
@@ -84,7 +84,7 @@ class Cut:
 class _Axis:
     """One axis of the blocks, of which each group has some nodes."""
 
-    def __init__(self, part: BoundPart, dims: tuple[int, ...], groups: Sequence[str]):
+    def __init__(self, part: ResolvedView, dims: tuple[int, ...], groups: Sequence[str]):
         nodes = prod(part.shape[d] for d in dims)
         whole = torch.arange(nodes)
         # A nested group has its parent's axis to itself.
@@ -92,8 +92,8 @@ class _Axis:
         self.sizes, joined = [len(at) for at in places], torch.cat(places)
         self.in_order = torch.equal(joined, whole)
         self.cuts = len(groups) > 1 or not self.in_order
-        self.positions = [PerDevice(at) for at in places]
-        self.inverse = PerDevice(joined.argsort())
+        self.positions = [DeviceCache(at) for at in places]
+        self.inverse = DeviceCache(joined.argsort())
 
     def split(self, piece: Tensor, dim: int) -> Sequence[Tensor]:
         if self.in_order:
@@ -107,7 +107,7 @@ class _Axis:
         return joined.index_select(dim, self.inverse.on(joined.device))
 
 
-def _node_axes(part: BoundPart) -> list[tuple[tuple[int, ...], list[str]]]:
+def _node_axes(part: ResolvedView) -> list[tuple[tuple[int, ...], list[str]]]:
     """Axes that are node sets, ``(dims, groups)``: a nested group takes its parent's axis along."""
     nested = {part.dim_of(g): part.dim_of(parent) for g, parent in part.nested.items()}
     found: list[tuple[tuple[int, ...], list[str]]] = []

@@ -16,10 +16,10 @@ from math import prod
 import torch
 from torch import Tensor
 
-from wflow_core.devices import PerDevice
+from wflow_core.devices import DeviceCache
 from wflow_core.symmetry.action import Action
 from wflow_core.symmetry.cuts import Cut
-from wflow_core.symmetry.groups import Element
+from wflow_core.symmetry.groups import GroupElement
 
 
 @dataclass(frozen=True)
@@ -83,29 +83,31 @@ class WeightGraph:
         return torch.cat(parts, 1)
 
     @cached_property
-    def block_of(self) -> Tensor:
+    def block_ids(self) -> Tensor:
         """``[P]`` the number of the block of each weight, for statistics kept one a block."""
         blocks = enumerate(self.blocks.values())
         return self.merge({b.name: torch.tensor(i).expand(1, *b.shape) for i, b in blocks})[0]
 
     @cached_property
-    def block_index(self) -> PerDevice:
-        """``block_of`` on any device, for what asks for it at every step."""
-        return PerDevice(self.block_of)
+    def device_block_ids(self) -> DeviceCache:
+        """``block_ids`` on any device, for what asks for it at every step."""
+        return DeviceCache(self.block_ids)
 
-    def act(self, pieces: Mapping[str, Tensor], element: Element) -> dict[str, Tensor]:
+    def act(self, pieces: Mapping[str, Tensor], element: GroupElement) -> dict[str, Tensor]:
         """The group's action on the nodes: edges and features follow their nodes."""
-        return {name: self.move(name, piece, element) for name, piece in pieces.items()}
+        return {name: self.act_block(name, piece, element) for name, piece in pieces.items()}
 
-    def move(self, name: str, piece: Tensor, element: Element, but: int | None = None) -> Tensor:
-        """A block ``[B, *shape]`` after the element acted on its axes, ``but`` one of 1, 2."""
+    def act_block(
+        self, name: str, piece: Tensor, element: GroupElement, skip_axis: int | None = None
+    ) -> Tensor:
+        """A block ``[B, *shape]`` after the element acted on its axes, ``skip_axis`` (1 or 2) excepted."""
         block = self.blocks[name]
         power = self.symmetry.parts[block.part].part.power
         for dim, group in enumerate(block.groups, start=1):
-            if dim == but:
+            if dim == skip_axis:
                 continue
             shape = [-1 if i == dim else 1 for i in range(1, piece.ndim)]
-            source = self.sources(group, element)
+            source = self.node_permutation(group, element)
             if source is not None:
                 piece = torch.take_along_dim(piece, source.reshape(len(source), *shape), dim)
             if group in element.scale and power.get(group):
@@ -113,7 +115,7 @@ class WeightGraph:
                 piece = piece * factor.reshape(len(factor), *shape)
         return piece
 
-    def sources(self, group: str, element: Element) -> Tensor | None:
+    def node_permutation(self, group: str, element: GroupElement) -> Tensor | None:
         """``[B, nodes]``: the old node that each new node comes from; None where none moves."""
         units = self.symmetry.units(group)
         own = element.perm.get(group)

@@ -65,7 +65,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Element:
+class GroupElement:
     """A batch of group elements: ``perm[g]`` and ``scale[g]`` are [B, n], nested ones [B, h, n].
 
     Result-indexed: the new unit i is ``scale[i]`` times the old unit ``perm[i]``; a nested unit
@@ -76,8 +76,8 @@ class Element:
     perm: Mapping[str, Tensor] = field(default_factory=dict)
     scale: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def __getitem__(self, index: Tensor | slice) -> Element:
-        return Element(
+    def __getitem__(self, index: Tensor | slice) -> GroupElement:
+        return GroupElement(
             {g: p[index] for g, p in self.perm.items()},
             {g: s[index] for g, s in self.scale.items()},
         )

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 
 from wflow_core.errors import SymmetryError
-from wflow_core.symmetry.groups import Axis, Element, Group, Part
-from wflow_core.weights.layout import Slot, WeightLayout
+from wflow_core.symmetry.groups import Axis, Group, GroupElement, Part
+from wflow_core.weights.layout import TensorSlot, WeightLayout
 
 
 @dataclass(frozen=True)
-class BoundPart:
+class ResolvedView:
     """A part with its axes resolved to segments and its shape known.
 
     Attributes:
@@ -38,7 +38,7 @@ class BoundPart:
     nested: Mapping[str, str]
 
     @classmethod
-    def of(cls, part: Part, groups: Mapping[str, Group], layout: WeightLayout) -> BoundPart:
+    def of(cls, part: Part, groups: Mapping[str, Group], layout: WeightLayout) -> ResolvedView:
         slot = _slot(part, layout)
         full = slot.shape or (1,)
         rows = part.rows or (0, full[0])
@@ -67,7 +67,7 @@ class BoundPart:
     def _full_rows(tensor: Tensor) -> int:
         return tensor.shape[1] if tensor.ndim > 1 else 1
 
-    def act(self, values: Tensor, element: Element) -> Tensor:
+    def act(self, values: Tensor, element: GroupElement) -> Tensor:
         """``[B, *shape] -> [B, *shape]``: units of every axis moved (parents first), rescaled."""
         order = sorted(range(len(self.axes)), key=lambda i: self._is_nested(self.axes[i]))
         for dim in order:
@@ -119,7 +119,7 @@ class BoundPart:
         return laid.reshape(len(values), *shape)
 
 
-def check_cover(parts: Sequence[BoundPart], layout: WeightLayout) -> None:
+def check_cover(parts: Sequence[ResolvedView], layout: WeightLayout) -> None:
     """Every row of every tensor in exactly one part.
 
     Raises:
@@ -143,7 +143,7 @@ def _groups_on(axis: Axis) -> list[str]:
     return list(dict.fromkeys(group for group, _, _ in axis or ()))
 
 
-def _slot(part: Part, layout: WeightLayout) -> Slot:
+def _slot(part: Part, layout: WeightLayout) -> TensorSlot:
     if part.tensor not in layout.by_name:
         raise SymmetryError(
             f"part {part.label}: the module has no {'buffer' if part.buffer else 'parameter'} "

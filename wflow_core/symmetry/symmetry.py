@@ -13,9 +13,9 @@ from torch import Tensor
 
 from wflow_core.symmetry.action import Action
 from wflow_core.symmetry.graph import WeightGraph
-from wflow_core.symmetry.groups import Element, Group, Part
+from wflow_core.symmetry.groups import Group, GroupElement, Part
 
-__all__ = ["Element", "Group", "Part", "Symmetry"]
+__all__ = ["GroupElement", "Group", "Part", "Symmetry"]
 
 
 class Symmetry(Action):
@@ -28,17 +28,17 @@ class Symmetry(Action):
     def graph(self) -> WeightGraph:
         return WeightGraph(self)
 
-    def identity(self, batch: int, device: torch.device | str = "cpu") -> Element:
+    def identity(self, batch: int, device: torch.device | str = "cpu") -> GroupElement:
         """The element that changes nothing, with every free group named."""
         perm = {
             g: torch.arange(group.size, device=device).expand(batch, *self.units(g))
             for g, group in self.free.items()
         }
-        return Element(perm, {})
+        return GroupElement(perm, {})
 
     def random(
         self, batch: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
-    ) -> Element:
+    ) -> GroupElement:
         """Random elements: uniform permutations, log-normal or random-sign scales."""
         perm, scale = {}, {}
         device = generator.device
@@ -51,9 +51,9 @@ class Symmetry(Action):
                 size, sign = (0.5 * noise[0]).exp(), noise[1].sign()
                 options = {"positive": size, "sign": sign, "nonzero": size * sign}
                 scale[name] = options[group.scaling]
-        return Element(perm, scale)
+        return GroupElement(perm, scale)
 
-    def compose(self, first: Element, then: Element) -> Element:
+    def compose(self, first: GroupElement, then: GroupElement) -> GroupElement:
         """The element that acts as ``first`` and then ``then``."""
         perm, scale = {}, {}
         for name in self.groups:
@@ -66,9 +66,9 @@ class Symmetry(Action):
             ]
             if scales:
                 scale[name] = scales[0] if len(scales) == 1 else scales[0] * scales[1]
-        return Element(perm, scale)
+        return GroupElement(perm, scale)
 
-    def inverse(self, element: Element) -> Element:
+    def inverse(self, element: GroupElement) -> GroupElement:
         """The element that undoes ``element``."""
         perm = {}
         for name in self.groups:
@@ -77,15 +77,15 @@ class Symmetry(Action):
                 undone = element.perm[name].argsort(-1)
                 outer = element.perm.get(parent) if parent else None
                 perm[name] = undone if outer is None else _rows(undone, outer.argsort(-1))
-        undo = Element(perm)
+        undo = GroupElement(perm)
         scale = {}
         for name, factor in element.scale.items():
             picked = _pick(factor, self._sources(name, undo))
             assert picked is not None
             scale[name] = 1 / picked
-        return Element(perm, scale)
+        return GroupElement(perm, scale)
 
-    def _sources(self, name: str, element: Element) -> tuple[Tensor | None, Tensor | None]:
+    def _sources(self, name: str, element: GroupElement) -> tuple[Tensor | None, Tensor | None]:
         parent = self.groups[name].per
         outer = element.perm.get(parent) if parent else None
         return outer, element.perm.get(name)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
-from wflow_core.symmetry import Element
+from wflow_core.symmetry import GroupElement
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.world import seeded
 
@@ -37,7 +37,7 @@ class ArchitectureContract(Contract):
 
     def test_random_elements_keep_the_function(self) -> None:
         architecture, (weights, buffers, element) = self.architecture(), self._moved()
-        symmetry, networks = architecture.bound_symmetry, architecture.networks
+        symmetry, networks = architecture.symmetry, architecture.batched
         networks.module.double()
         x = self._inputs()
         x = x.double() if x.is_floating_point() else x
@@ -48,7 +48,7 @@ class ArchitectureContract(Contract):
 
     def test_acting_on_weights_is_acting_on_nodes(self) -> None:
         weights, _, element = self._moved()
-        symmetry = self.architecture().bound_symmetry
+        symmetry = self.architecture().symmetry
         by_nodes = symmetry.graph.act(symmetry.graph.split(weights), element)
         for name, piece in symmetry.graph.split(symmetry.act(weights, element)).items():
             torch.testing.assert_close(piece, by_nodes[name])
@@ -56,15 +56,15 @@ class ArchitectureContract(Contract):
     def test_initialisations_are_many_seeded_and_like_the_module(self) -> None:
         architecture = self.architecture()
         drawn = architecture.initialize(8, seeded())
-        assert drawn.shape == (8, architecture.bound_symmetry.layout.size)
+        assert drawn.shape == (8, architecture.symmetry.layout.size)
         assert torch.equal(drawn, architecture.initialize(8, seeded()))
         assert not torch.equal(drawn[0], drawn[1])
 
     def _inputs(self) -> Tensor:
         return self.signature.draw(4, seeded(3))
 
-    def _moved(self) -> tuple[Tensor, Tensor, Element]:
-        symmetry = self.architecture().bound_symmetry
+    def _moved(self) -> tuple[Tensor, Tensor, GroupElement]:
+        symmetry = self.architecture().symmetry
         options: dict[str, Any] = {"generator": seeded(1), "dtype": torch.float64}
         weights = torch.randn(3, symmetry.layout.size, **options)
         buffers = torch.rand(3, symmetry.buffer_layout.size, **options) + 0.5

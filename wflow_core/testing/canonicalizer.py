@@ -48,13 +48,13 @@ class CanonicalizerContract(Contract):
         zoo, after = self.transformed()
         assert zoo.initial is not None
         assert after.initial is not None
-        if self.component.element_of == "network":
+        if self.component.granularity == "network":
             return
         component = self.make()
         component.fit(zoo)
         last = len(zoo) // 2
-        element = component.element(zoo.weights[last:])
-        symmetry = self.network().bound_symmetry
+        element = component.group_element(zoo.weights[last:])
+        symmetry = self.network().symmetry
         for before, moved in ((zoo.weights, after.weights), (zoo.initial, after.initial)):
             torch.testing.assert_close(symmetry.act(before[:last], element), moved[:last])
 
@@ -62,7 +62,7 @@ class CanonicalizerContract(Contract):
         _, after = self.transformed()
         component = self.make()
         component.fit(after)
-        if self.component.element_of == "network":
+        if self.component.granularity == "network":
             again = component.transform(after)
             torch.testing.assert_close(again.weights, after.weights)
             torch.testing.assert_close(again.initial, after.initial)

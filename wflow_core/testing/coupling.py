@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from wflow_core.interfaces.coupling import IndexedCoupling
+from wflow_core.interfaces.coupling import Coupling
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.world import Normal, seeded, small_points, small_space
 
@@ -27,7 +27,7 @@ class CouplingContract(Contract):
         assert len(nearest.indices.unique()) == len(zoo)
 
     def test_pairs_end_where_they_say_if_it_tells(self) -> None:
-        if not issubclass(self.component, IndexedCoupling):
+        if not issubclass(self.component, Coupling):
             return
         zoo = small_points()
         x0, x1, index = self.make().pairs(zoo, 50, seeded())

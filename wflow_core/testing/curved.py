@@ -11,7 +11,7 @@ from wflow_core.interfaces.manifold import Manifold
 class UnitSphere(Manifold):
     """The unit sphere of R^D, as its textbook formulas have it: for float64 and no antipodes."""
 
-    isometric = True
+    induced_metric = True
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         angle = u.norm(dim=-1, keepdim=True)

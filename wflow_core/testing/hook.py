@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from wflow_core.hooks import Hook, Hooks, HookSpecs
+from wflow_core.interfaces.hook import Hook, Hooks, HookSpecs
 from wflow_core.testing.contract import Contract
 
 

@@ -16,7 +16,7 @@ class ManifoldContract(Contract):
     """Laws of exponential and logarithm, on random points close enough for a single geodesic."""
 
     def context(self) -> tuple[Any, ...]:
-        symmetry = small_network().bound_symmetry
+        symmetry = small_network().symmetry
         return symmetry.layout.size, symmetry
 
     def points(self) -> tuple[Manifold, Tensor, Tensor, Tensor]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from wflow_core.measures.evaluation import measure, summary
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.world import SmallDensity, small_network, small_task, small_zoo
+from wflow_plugins.evaluation.evaluation import measure, summary
 
 
 class MetricContract(Contract):

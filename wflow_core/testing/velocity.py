@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wflow_core.conditions import Record
 from wflow_core.interfaces.velocity import Velocity
-from wflow_core.symmetry import Element
+from wflow_core.symmetry import GroupElement
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.world import seeded, small_space
+from wflow_plugins.conditioning.covariates import Record
 
 
 class VelocityContract(Contract):
@@ -59,7 +59,7 @@ class VelocityContract(Contract):
         velocity, (x, t) = self.velocity(), self._points()
         symmetry = small_space().symmetry
         assert symmetry is not None
-        element = Element(symmetry.random(len(x), seeded(5)).perm)
+        element = GroupElement(symmetry.random(len(x), seeded(5)).perm)
         moved, out = velocity(symmetry.act(x, element), t), velocity(x, t)
         torch.testing.assert_close(moved, symmetry.act(out, element), atol=1e-5, rtol=1e-4)
 

@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wflow_core.conditions import Conditions, Record
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.manifold import Manifold
+from wflow_core.interfaces.objective import Classification
 from wflow_core.interfaces.prior import Prior
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_core.log_probs import LogProb
-from wflow_core.objectives import Classification
-from wflow_core.space import REASONS, Points, Space
+from wflow_core.space import REASONS, PointSet, Space
 from wflow_core.symmetry import Group, Part, Symmetry
 from wflow_core.weights import WeightLayout, WeightSet
+from wflow_plugins.conditioning.covariates import Conditions, Record
+from wflow_plugins.likelihood.log_prob import LogProb
 
 
 class SmallTask(Task):
@@ -43,7 +43,7 @@ class SmallNetwork(Architecture):
         layers = [nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3), nn.ReLU(), nn.Linear(3, 2)]
         return nn.Sequential(*layers)
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         groups = {
             "input": Group(4, "anchored"),
             "h1": Group(5, scaling="positive"),
@@ -58,13 +58,13 @@ class SmallNetwork(Architecture):
             Part("4.weight", ("output", "h2"), power={"h2": -1}),
             Part("4.bias", ("output",)),
         )
-        return Symmetry(groups, parts, WeightLayout.of_parameters(self.module))
+        return Symmetry(groups, parts, WeightLayout.of_parameters(self.template))
 
 
 class Flat(Manifold):
     """Flat space, of any dimension."""
 
-    isometric = True
+    induced_metric = True
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         return x + u
@@ -119,7 +119,7 @@ def small_network() -> SmallNetwork:
 def small_space(*records: Record) -> Space:
     """The space of the small network's weights, which offers everything, under conditions on
     records, where some are given."""
-    symmetry = small_network().bound_symmetry
+    symmetry = small_network().symmetry
     flat, conditions = Flat(symmetry.layout.size, symmetry), Conditions(records, drop=0.1)
     return Space(flat, symmetry, frozenset(REASONS), conditions=conditions)
 
@@ -131,12 +131,12 @@ def small_zoo(runs: int = 12, snapshots: int = 2, network: Architecture | None =
     n = len(initial)
     moved = initial + 0.5 * torch.randn(initial.shape, generator=seeded(1))
     step = torch.arange(snapshots).repeat_interleave(runs)
-    return WeightSet.of(
-        network.module, moved, run=torch.arange(n) % runs, step=step, initial=initial
+    return WeightSet.from_module(
+        network.template, moved, run=torch.arange(n) % runs, step=step, initial=initial
     )
 
 
-def small_points() -> Points:
+def small_points() -> PointSet:
     """The small zoo as points of the small space."""
     zoo = small_zoo()
-    return Points(zoo.weights, zoo.run, zoo.initial)
+    return PointSet(zoo.weights, zoo.run, zoo.initial)

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from wflow_core.conditions import Conditions
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.world import seeded, small_network, small_task
 from wflow_core.weights import WeightSet
+from wflow_plugins.conditioning.covariates import Conditions
 
 
 class ZooContract(Contract):
@@ -25,7 +25,7 @@ class ZooContract(Contract):
     def test_networks_fit_the_architecture(self) -> None:
         networks = self.collect()
         n = len(networks)
-        assert networks.weights.shape == (n, small_network().bound_symmetry.layout.size)
+        assert networks.weights.shape == (n, small_network().symmetry.layout.size)
         assert networks.weights.isfinite().all()
         assert networks.run.shape == networks.step.shape == (n,)
 

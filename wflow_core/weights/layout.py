@@ -18,7 +18,7 @@ from wflow_core.errors import DataError
 
 
 @dataclass(frozen=True)
-class Slot:
+class TensorSlot:
     """Where one tensor lies in the flat vector: ``flat[offset : offset + size]``."""
 
     name: str
@@ -38,13 +38,13 @@ class WeightLayout:
     ``aliases`` are further names of a tied tensor; they take no room of their own.
     """
 
-    slots: tuple[Slot, ...]
+    slots: tuple[TensorSlot, ...]
     aliases: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def of(cls, tensors: Iterable[tuple[str, Tensor]]) -> WeightLayout:
         """Layout of named tensors, in their order; a tensor met twice becomes an alias."""
-        slots: list[Slot] = []
+        slots: list[TensorSlot] = []
         aliases: list[tuple[str, str]] = []
         seen: dict[int, str] = {}
         offset = 0
@@ -53,7 +53,7 @@ class WeightLayout:
                 aliases.append((name, seen[id(tensor)]))
                 continue
             seen[id(tensor)] = name
-            slots.append(Slot(name, tuple(tensor.shape), offset, tensor.dtype))
+            slots.append(TensorSlot(name, tuple(tensor.shape), offset, tensor.dtype))
             offset += tensor.numel()
         return cls(tuple(slots), tuple(aliases))
 
@@ -73,7 +73,7 @@ class WeightLayout:
         return sum(slot.size for slot in self.slots)
 
     @cached_property
-    def by_name(self) -> dict[str, Slot]:
+    def by_name(self) -> dict[str, TensorSlot]:
         return {slot.name: slot for slot in self.slots}
 
     def flatten(self, tensors: Mapping[str, Tensor]) -> Tensor:
@@ -121,7 +121,7 @@ class WeightLayout:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> WeightLayout:
         slots = tuple(
-            Slot(s["name"], tuple(s["shape"]), s["offset"], getattr(torch, s["dtype"]))
+            TensorSlot(s["name"], tuple(s["shape"]), s["offset"], getattr(torch, s["dtype"]))
             for s in data["tensors"]
         )
         return cls(slots, tuple(data["aliases"].items()))

@@ -14,19 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from wflow_core.errors import DataError
-from wflow_core.weights.layout import Slot, WeightLayout
+from wflow_core.weights.layout import TensorSlot, WeightLayout
 
-__all__ = ["Slot", "WeightLayout", "WeightSet"]
+__all__ = ["TensorSlot", "WeightLayout", "WeightSet"]
 
-RECORDS = "records."
-"""What the names of records begin with among tensors."""
+COVARIATES = "covariates."
+"""What the names of covariates begin with among tensors."""
 
 
-def fields_of(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def from_tensors(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Fields of a weight set, from the tensors that ``WeightSet.tensors`` gave."""
-    fields: dict[str, Any] = {n: t for n, t in tensors.items() if not n.startswith(RECORDS)}
-    records = {n[len(RECORDS) :]: t for n, t in tensors.items() if n.startswith(RECORDS)}
-    return fields | ({"records": records} if records else {})
+    fields: dict[str, Any] = {n: t for n, t in tensors.items() if not n.startswith(COVARIATES)}
+    covariates = {n[len(COVARIATES) :]: t for n, t in tensors.items() if n.startswith(COVARIATES)}
+    return fields | ({"covariates": covariates} if covariates else {})
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class WeightSet:
         initial: ``[N, P]`` the weights that training started from, where known.
         run: ``[N]`` the training run of each network; snapshots of one run share it.
         step: ``[N]`` the optimizer step at which each was taken.
-        records: name -> ``[N]``, what else is known of each: numbers (float, NaN where unknown), or
+        covariates: name -> ``[N]``, what else is known of each: numbers (float, NaN where unknown), or
             places in its categories (int64, -1 where unknown). Of samples, what was asked for.
-        categories: name of a record -> the names of its values, of those that are no numbers.
+        categories: name of a covariate -> the names of its values, of those that are no numbers.
     """
 
     layout: WeightLayout
@@ -51,11 +51,11 @@ class WeightSet:
     run: Tensor
     step: Tensor
     initial: Tensor | None = None
-    records: dict[str, Tensor] = field(default_factory=dict)
+    covariates: dict[str, Tensor] = field(default_factory=dict)
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def from_module(
         cls,
         module: nn.Module,
         weights: Tensor,
@@ -76,14 +76,14 @@ class WeightSet:
         return cls(layout, weights, buffer_layout, buffers, run, step, initial)
 
     @classmethod
-    def of_state_dicts(
+    def from_state_dicts(
         cls, module: nn.Module, state_dicts: Sequence[Mapping[str, Tensor]]
     ) -> WeightSet:
         """Networks from state dicts of ``module``'s architecture."""
         layout, buffer_layout = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
         weights = torch.stack([layout.flatten(s) for s in state_dicts])
         buffers = torch.stack([buffer_layout.flatten(s) for s in state_dicts])
-        return cls.of(module, weights, buffers.to(weights.dtype))
+        return cls.from_module(module, weights, buffers.to(weights.dtype))
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -99,21 +99,21 @@ class WeightSet:
             run=self.run[index],
             step=self.step[index],
             initial=initial,
-            records={name: tensor[index] for name, tensor in self.records.items()},
+            covariates={name: tensor[index] for name, tensor in self.covariates.items()},
         )
 
     def to(self, device: torch.device | str) -> WeightSet:
         return self.with_tensors({name: t.to(device) for name, t in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors by the names of their fields, those of records as ``records.<name>``."""
+        """The tensors by the names of their fields, those of covariates as ``covariates.<name>``."""
         named = {f: getattr(self, f) for f in ("weights", "buffers", "run", "step", "initial")}
-        named |= {f"{RECORDS}{name}": tensor for name, tensor in self.records.items()}
+        named |= {f"{COVARIATES}{name}": tensor for name, tensor in self.covariates.items()}
         return {name: tensor for name, tensor in named.items() if tensor is not None}
 
     def with_tensors(self, tensors: Mapping[str, Tensor]) -> WeightSet:
         """The same with other tensors, by the names that ``tensors`` gives them."""
-        return replace(self, **fields_of(tensors))
+        return replace(self, **from_tensors(tensors))
 
     def state_dicts(self) -> list[dict[str, Tensor]]:
         """One state dict a network, as ``load_state_dict`` takes it."""

@@ -72,13 +72,13 @@ class Bert(Transformer):
     def network(self) -> nn.Module:
         return BertForScores(self.vocabulary, self.signature.outputs, self.config)
 
-    def known_as(self, name: str) -> str | None:
+    def map_checkpoint_key(self, name: str) -> str | None:
         if name == "bert.embeddings.position_ids" or name.startswith("cls."):
             return None
         layer, _, last = name.rpartition(".")
         return f"{layer}.{OLDER.get(last, last)}" if layer.endswith("LayerNorm") else name
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         c, embeddings = self.config, "bert.embeddings"
         groups = {
             "vocabulary": Group(self.vocabulary, "anchored"),
@@ -101,7 +101,7 @@ class Bert(Transformer):
         groups["output"] = Group(self.signature.outputs, "anchored")
         parts += linear("bert.pooler.dense", "pooled", STREAM, {"pooled": 1})
         parts += linear("classifier", "output", "pooled", {"pooled": -1})
-        return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.module))
+        return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.template))
 
 
 def _layer(name: str, hidden: str, heads: Heads) -> list[Part]:

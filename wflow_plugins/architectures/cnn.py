@@ -95,7 +95,7 @@ class Cnn(Architecture):
             module.add_module(f"fc{i}", nn.Linear(fan_in, fan_out))
         return module
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         scaling = ACTIVATIONS[self.config.activation][1]
         pooled = "none" if scaling == "sign" and self.config.pooling == "max" else scaling
         convolved = ["input", *(f"c{i + 1}" for i in range(len(self.config.channels)))]
@@ -118,17 +118,17 @@ class Cnn(Architecture):
             # A flattened image is read channel by channel, each at all of its places.
             view = places and (self.widths[1], self.channels[-1], places)
             parts += weighted(f"fc{i}", groups, writes, reads, taps=bool(view), view=view or None)
-        module = self.module
+        module = self.template
         layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
         return Symmetry(groups, tuple(parts), *layouts)
 
     def initialize(self, n: int, generator: torch.Generator) -> Tensor:
-        return draw(self.module, n, generator)
+        return draw(self.template, n, generator)
 
     def initial_log_prob(self, weights: Tensor) -> Tensor:
         if self.config.batch_norm:  # which starts at constants
             return super().initial_log_prob(weights)
-        bound = uniform_bounds(self.module).to(weights)
+        bound = uniform_bounds(self.template).to(weights)
         inside = (weights.abs() <= bound).all(-1)
         return torch.where(inside, -(2 * bound).log().sum(), -torch.inf)
 

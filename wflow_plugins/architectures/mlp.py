@@ -76,7 +76,7 @@ class Mlp(Architecture):
             module.load_state_dict(WeightLayout.of_parameters(module).state_dict(drawn))
         return module
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         scaling = ACTIVATIONS[self.config.activation][1]
         depth = len(self.sizes) - 1
         names = ["input", *(f"h{i}" for i in range(1, depth)), "output"]
@@ -94,7 +94,7 @@ class Mlp(Architecture):
                 Part(f"{layer}.weight", (writes, reads), power=write | read, norm=free),
                 Part(f"{layer}.bias", (writes,), power=write, norm=free),
             ]
-        return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.module))
+        return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.template))
 
     def initialize(self, n: int, generator: torch.Generator) -> Tensor:
         return draw(self.config.init, self.sizes, n, generator)

@@ -109,11 +109,11 @@ class Residual(Architecture):
     def build(self) -> nn.Module:
         return ResidualNetwork(self.plan)
 
-    def symmetry(self) -> Symmetry:
-        return residual_symmetry(self.plan, self.module)
+    def define_symmetry(self) -> Symmetry:
+        return residual_symmetry(self.plan, self.template)
 
     def initialize(self, n: int, generator: torch.Generator) -> Tensor:
-        return draw(self.module, n, generator, he=True)
+        return draw(self.template, n, generator, he=True)
 
 
 def residual_symmetry(plan: Plan, module: nn.Module) -> Symmetry:

@@ -11,14 +11,14 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from wflow_core.blame import one_line
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature
-from wflow_core.specs.named_code import PATTERN, load_code
+from wflow_core.pipeline.error_origin import one_line
 from wflow_core.symmetry import Symmetry
 from wflow_plugins.architectures.tracing import Found, find
+from wflow_plugins.code.named_code import PATTERN, load_code
 
 
 class Traced(Architecture):
@@ -111,7 +111,7 @@ class Traced(Architecture):
         self._refuse_unfit(x)
         return find(self.module, x)
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         return self.found.symmetry(self.module)
 
     @torch.no_grad()

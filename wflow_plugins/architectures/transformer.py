@@ -37,7 +37,7 @@ class Transformer(Architecture):
         return module
 
     def initialize(self, n: int, generator: torch.Generator) -> Tensor:
-        mean, std = (of.to(generator.device) for of in moments(self.module))
+        mean, std = (of.to(generator.device) for of in moments(self.template))
         noise = torch.randn(n, len(mean), generator=generator, device=generator.device)
         return noise.mul_(std).add_(mean)
 

@@ -124,8 +124,8 @@ class Vit(Transformer):
     def network(self) -> nn.Module:
         return VisionTransformer(self.signature, self.config)
 
-    def symmetry(self) -> Symmetry:
-        c, shapes = self.config, WeightLayout.of_parameters(self.module).by_name
+    def define_symmetry(self) -> Symmetry:
+        c, shapes = self.config, WeightLayout.of_parameters(self.template).by_name
         tokens = shapes["pos_embed"].shape[1]
         groups = {
             "input": Group(self.signature.inputs[0], "anchored"),
@@ -144,7 +144,7 @@ class Vit(Transformer):
             parts += self._block(name, heads)
         groups["output"] = Group(self.signature.outputs, "anchored")
         parts += [*norm("norm"), *linear("head", "output", STREAM)]
-        return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.module))
+        return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.template))
 
     def _block(self, name: str, heads: Heads) -> list[Part]:
         qkv, bias = f"{name}.attn.qkv", self.config.qkv_bias

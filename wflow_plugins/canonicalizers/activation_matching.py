@@ -10,12 +10,13 @@ from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.needs import DATA, SYMMETRY
 from wflow_core.interfaces.task import Task
-from wflow_core.symmetry.groups import Element
-from wflow_core.symmetry.likeness import assign
+from wflow_core.symmetry.groups import GroupElement
 from wflow_plugins.canonicalizers.activations import activations, readers, standardized
 from wflow_plugins.canonicalizers.on_data import OnData
-from wflow_plugins.canonicalizers.to_reference import ToReference
+from wflow_plugins.canonicalizers.reference_aligner import ToReference
+from wflow_plugins.matching.similarity import assign
 
 BUDGET = 2**28
 """Bytes that the activations of one chunk of networks may take, roughly."""
@@ -38,14 +39,14 @@ class ActivationMatching(ToReference):
         rounds: int = Field(1, ge=0, description="times that the reference becomes the mean")
         seed: int = Field(0, ge=0, description="of the choice of rows")
 
-    needs = frozenset({"symmetry", "data"})
+    needs = frozenset({SYMMETRY, DATA})
 
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(architecture, task, **options)
         self.data = OnData(architecture, task, "activation_matching")
-        self.readers = readers(self.data.networks.module, architecture.bound_symmetry)
+        self.readers = readers(self.data.networks.module, architecture.symmetry)
 
-    def brought(self, weights: Tensor, reference: Tensor) -> Element:
+    def brought(self, weights: Tensor, reference: Tensor) -> GroupElement:
         x = next(self.data.batches(self.config.samples, self.config.seed, weights)).x
         wanted = self._seen(reference, x)
         bytes_each = sum(w.numel() * w.element_size() for w in wanted.values())
@@ -54,12 +55,12 @@ class ActivationMatching(ToReference):
         perm, scale = {}, {}
         for group in wanted:
             likeness = torch.cat([piece[group] for piece in pieces])
-            signed = self.architecture.bound_symmetry.groups[group].scaling in ("sign", "nonzero")
+            signed = self.architecture.symmetry.groups[group].scaling in ("sign", "nonzero")
             perm[group] = assign(likeness.abs() if signed else likeness)
             if signed:
                 chosen = torch.take_along_dim(likeness, perm[group].unsqueeze(-1), 2).squeeze(-1)
                 scale[group] = torch.where(chosen < 0, -1.0, 1.0).to(chosen)
-        return Element(perm, scale)
+        return GroupElement(perm, scale)
 
     def _seen(self, weights: Tensor, x: Tensor) -> dict[str, Tensor]:
         state = self.data.state(weights)

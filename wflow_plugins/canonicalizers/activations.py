@@ -13,7 +13,7 @@ from torch.func import functional_call, vmap
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.parts import BoundPart
+from wflow_core.symmetry.parts import ResolvedView
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -104,7 +104,7 @@ def standardized(x: Tensor) -> Tensor:
     return torch.where(norm > 0, x / norm, 0)
 
 
-def _reads(layer: nn.Module | None, part: BoundPart) -> list[str]:
+def _reads(layer: nn.Module | None, part: ResolvedView) -> list[str]:
     """Groups on the input axes of a weight that takes whole inputs."""
     if part.part.rows is not None:
         return []
@@ -117,7 +117,7 @@ def _reads(layer: nn.Module | None, part: BoundPart) -> list[str]:
     return [group for axis in axes for group, _, _ in axis or ()]
 
 
-def _reader(name: str, layer: nn.Module, part: BoundPart, group: str) -> Reader:
+def _reader(name: str, layer: nn.Module, part: ResolvedView, group: str) -> Reader:
     linear = isinstance(layer, nn.Linear)
     channels = part.shape[1:] if linear else part.shape[1:2]
     axes = part.axes[1:]

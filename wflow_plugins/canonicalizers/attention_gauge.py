@@ -11,7 +11,7 @@ from torch.nn import functional
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.task import Task
-from wflow_core.symmetry import Element
+from wflow_core.symmetry import GroupElement
 from wflow_core.weights import WeightSet
 from wflow_plugins.canonicalizers.linear_pairs import linear_pairs, sides, singular, with_sides
 
@@ -30,20 +30,20 @@ class AttentionGauge(Canonicalizer):
     Each snapshot and each initialisation is balanced by itself.
     """
 
-    element_of = "network"
+    granularity = "network"
 
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(architecture, task, **options)
-        self.pairs = linear_pairs(architecture.bound_symmetry, "attention_gauge")
+        self.pairs = linear_pairs(architecture.symmetry, "attention_gauge")
 
     def fit(self, zoo: WeightSet) -> None:
         pass
 
-    def element(self, weights: Tensor) -> Element:
-        return Element()  # A general matrix is none; what it does is done in act.
+    def group_element(self, weights: Tensor) -> GroupElement:
+        return GroupElement()  # A general matrix is none; what it does is done in act.
 
-    def act(self, weights: Tensor, element: Element) -> Tensor:
-        symmetry = self.architecture.bound_symmetry
+    def act(self, weights: Tensor, element: GroupElement) -> Tensor:
+        symmetry = self.architecture.symmetry
         pieces = symmetry.graph.split(super().act(weights, element))
         for group in self.pairs:
             both = (side.double() for side in sides(symmetry, pieces, group))

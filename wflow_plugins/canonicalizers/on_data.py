@@ -11,7 +11,7 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Split, Task
 from wflow_core.networks.batched import BatchedNetworks
-from wflow_core.networks.by_batch import by_batch
+from wflow_plugins.batchnorm.batch_statistics import by_batch
 
 
 class OnData:
@@ -28,7 +28,7 @@ class OnData:
             what = "no task" if task is None else f"{task!r}, which has no data"
             raise UnsupportedError(f"{why} needs a task with data; got {what}")
         self.task, self.objective = task, task.objective
-        self.networks = BatchedNetworks(by_batch(architecture.module))
+        self.networks = BatchedNetworks(by_batch(architecture.template))
 
     def state(self, weights: Tensor) -> dict[str, Tensor]:
         """``[N, P] -> {name: [N, *shape]}`` with the module's own buffers."""

@@ -11,11 +11,11 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.objective import Regression
 from wflow_core.interfaces.task import Task
-from wflow_core.objectives import Regression
-from wflow_core.symmetry import Element, Symmetry
-from wflow_core.symmetry.unit_spheres import outside, unit_scales, unit_spheres
+from wflow_core.symmetry import GroupElement, Symmetry
 from wflow_core.weights import WeightSet
+from wflow_plugins.manifolds.unit_spheres import outside, unit_scales, unit_spheres
 
 
 class ReluSphere(Canonicalizer):
@@ -32,14 +32,14 @@ class ReluSphere(Canonicalizer):
             None, gt=0, description="norm of the last layer's weights; none: left as they are"
         )
 
-    element_of = "network"
+    granularity = "network"
     offers = frozenset({"unit_spheres"})
 
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(architecture, task, **options)
-        unit_spheres(architecture.bound_symmetry)  # refuses what has none
+        unit_spheres(architecture.symmetry)  # refuses what has none
         if self.config.last_norm is not None:
-            refuse_many_layers(architecture.bound_symmetry)
+            refuse_many_layers(architecture.symmetry)
             refuse_values(task)
             self.preserves = "decision"
             self.offers = self.offers | {f"unit_spheres:last_norm={self.config.last_norm}"}
@@ -47,14 +47,14 @@ class ReluSphere(Canonicalizer):
     def fit(self, zoo: WeightSet) -> None:
         pass
 
-    def element(self, weights: Tensor) -> Element:
-        return unit_scales(self.architecture.bound_symmetry, weights)
+    def group_element(self, weights: Tensor) -> GroupElement:
+        return unit_scales(self.architecture.symmetry, weights)
 
-    def act(self, weights: Tensor, element: Element) -> Tensor:
+    def act(self, weights: Tensor, element: GroupElement) -> Tensor:
         moved = super().act(weights, element)
         if self.config.last_norm is None:
             return moved
-        last = outside(self.architecture.bound_symmetry).to(weights.device)
+        last = outside(self.architecture.symmetry).to(weights.device)
         norm = moved[:, last].norm(dim=1, keepdim=True)
         return moved.index_copy(1, last, moved[:, last] * self.config.last_norm / norm)
 

@@ -13,12 +13,12 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Split, Task
-from wflow_core.symmetry.groups import Element
-from wflow_core.symmetry.likeness import assign, block_weight
-from wflow_core.symmetry.matching import refine
+from wflow_core.symmetry.groups import GroupElement
 from wflow_plugins.canonicalizers.on_data import OnData
 from wflow_plugins.canonicalizers.sinkhorn import soft_act, soft_permutation
-from wflow_plugins.canonicalizers.to_reference import ToReference
+from wflow_plugins.canonicalizers.reference_aligner import ToReference
+from wflow_plugins.matching.matching import refine
+from wflow_plugins.matching.similarity import assign, block_weight
 
 BUDGET = 2**28
 """Bytes that one chunk of networks may take while it is optimised, roughly."""
@@ -58,7 +58,7 @@ class SinkhornRebasin(ToReference):
 
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(architecture, task, **options)
-        symmetry, objective = architecture.bound_symmetry, self.config.objective
+        symmetry, objective = architecture.symmetry, self.config.objective
         if nested := [g for g, group in symmetry.free.items() if group.per]:
             raise UnsupportedError(
                 f"sinkhorn_rebasin cannot align groups that are nested in others: {nested}; "
@@ -67,25 +67,25 @@ class SinkhornRebasin(ToReference):
         why = f"sinkhorn_rebasin with objective {objective!r}"
         self.data = None if objective == "l2" else OnData(architecture, task, why)
 
-    def brought(self, weights: Tensor, reference: Tensor) -> Element:
+    def brought(self, weights: Tensor, reference: Tensor) -> GroupElement:
         pieces = [self._brought(w, reference) for w in weights.split(self._chunk())]
-        groups = self.architecture.bound_symmetry.free
-        return Element(
+        groups = self.architecture.symmetry.free
+        return GroupElement(
             {g: torch.cat([p.perm[g] for p in pieces]) for g in groups},
             {g: torch.cat([p.scale[g] for p in pieces]) for g in pieces[0].scale},
         )
 
-    def _brought(self, weights: Tensor, reference: Tensor) -> Element:
-        symmetry, config = self.architecture.bound_symmetry, self.config
+    def _brought(self, weights: Tensor, reference: Tensor) -> GroupElement:
+        symmetry, config = self.architecture.symmetry, self.config
         soft = self._learn(weights, self._objective(weights, reference))
-        element = Element({g: assign(p) for g, p in soft.items()})
+        element = GroupElement({g: assign(p) for g, p in soft.items()})
         if config.objective != "l2" or not config.polish:
             return element
         return refine(symmetry, weights, reference, element, config.polish, config.normalize)
 
     def _learn(self, weights: Tensor, objective: Callable[[Soft], Tensor]) -> Soft:
         """The soft permutations at the end, ``{group: [B, n, n]}``."""
-        sizes = {g: group.size for g, group in self.architecture.bound_symmetry.free.items()}
+        sizes = {g: group.size for g, group in self.architecture.symmetry.free.items()}
         logits = {g: weights.new_zeros(len(weights), n, n) for g, n in sizes.items()}
         optimizer = torch.optim.Adam([p.requires_grad_() for p in logits.values()], self.config.lr)
         with torch.enable_grad():
@@ -103,7 +103,7 @@ class SinkhornRebasin(ToReference):
 
     def _objective(self, weights: Tensor, reference: Tensor) -> Callable[[Soft], Tensor]:
         """Soft permutations ``-> [B]``."""
-        graph = self.architecture.bound_symmetry.graph
+        graph = self.architecture.symmetry.graph
         own = graph.split(weights)
         if self.data is None:
             wanted = graph.split(reference)
@@ -133,7 +133,7 @@ class SinkhornRebasin(ToReference):
             yield batch, torch.rand((), generator=generator).item() if anywhere else 0.5
 
     def _chunk(self) -> int:
-        symmetry = self.architecture.bound_symmetry
+        symmetry = self.architecture.symmetry
         numbers = 10 * (sum(g.size**2 for g in symmetry.free.values()) + symmetry.layout.size)
         if self.data is not None:
             widest = max(g.size for g in symmetry.groups.values())

@@ -17,11 +17,11 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Task
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.groups import Element
-from wflow_core.symmetry.likeness import assign
-from wflow_core.symmetry.matching import match
+from wflow_core.symmetry.groups import GroupElement
 from wflow_plugins.canonicalizers.linear_pairs import Blocks, linear_pairs, sides, singular
-from wflow_plugins.canonicalizers.to_reference import ToReference
+from wflow_plugins.canonicalizers.reference_aligner import ToReference
+from wflow_plugins.matching.matching import match
+from wflow_plugins.matching.similarity import assign
 
 
 class Transfusion(ToReference):
@@ -44,7 +44,7 @@ class Transfusion(ToReference):
 
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(architecture, task, **options)
-        symmetry = architecture.bound_symmetry
+        symmetry = architecture.symmetry
         self.pairs = linear_pairs(symmetry, "transfusion")
         parents = {group: symmetry.groups[group].per or "" for group in self.pairs}
         self.inside = {
@@ -54,11 +54,11 @@ class Transfusion(ToReference):
         }
         self.settled = anchored(symmetry, set(self.inside))
 
-    def brought(self, weights: Tensor, reference: Tensor) -> Element:
-        symmetry = self.architecture.bound_symmetry
+    def brought(self, weights: Tensor, reference: Tensor) -> GroupElement:
+        symmetry = self.architecture.symmetry
         graph = symmetry.graph
         own, wanted = graph.split(weights), graph.split(reference)
-        first = Element({heads: self._paired(heads, own, wanted) for heads in self.inside})
+        first = GroupElement({heads: self._paired(heads, own, wanted) for heads in self.inside})
         del own, wanted  # each as large as the networks
         moved = symmetry.act(weights, first)
         then = match(self.settled, moved, reference, self.config.normalize)
@@ -77,7 +77,7 @@ class Transfusion(ToReference):
 
     def _spectra(self, group: str, pieces: Blocks) -> Tensor:
         """``[B, H, r]`` singular values of the products of a pair."""
-        symmetry = self.architecture.bound_symmetry
+        symmetry = self.architecture.symmetry
         return singular(*sides(symmetry, pieces, group))[1]
 
 

@@ -6,9 +6,9 @@ from pydantic import Field
 from torch import Tensor
 
 from wflow_core.interfaces.component import Options
-from wflow_core.symmetry.groups import Element
-from wflow_core.symmetry.matching import match
-from wflow_plugins.canonicalizers.to_reference import ToReference
+from wflow_core.symmetry.groups import GroupElement
+from wflow_plugins.canonicalizers.reference_aligner import ToReference
+from wflow_plugins.matching.matching import match
 
 
 class WeightMatching(ToReference):
@@ -25,6 +25,6 @@ class WeightMatching(ToReference):
             False, description="weigh each part by one over its mean square in the reference"
         )
 
-    def brought(self, weights: Tensor, reference: Tensor) -> Element:
-        symmetry = self.architecture.bound_symmetry
+    def brought(self, weights: Tensor, reference: Tensor) -> GroupElement:
+        symmetry = self.architecture.symmetry
         return match(symmetry, weights, reference, self.config.normalize)

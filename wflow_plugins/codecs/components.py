@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from wflow_core.errors import DataError
-from wflow_core.weights.columns import Columns
 from wflow_plugins.codecs.frames import Standardize
 from wflow_plugins.codecs.gram import Principal, grams, part_scales
 from wflow_plugins.codecs.slices import Slices
+from wflow_plugins.streaming.columns import Columns
 
 
 def learn(

@@ -13,10 +13,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from wflow_core.weights.columns import Block, Columns, HeldColumns
 from wflow_plugins.codecs import slices
 from wflow_plugins.codecs.gram import centred, spreads
 from wflow_plugins.codecs.slices import Slices, inner, pieces, spread, whole
+from wflow_plugins.streaming.columns import Block, Columns, InMemoryColumns
 
 Standardize = Literal["none", "part", "weight"]
 
@@ -89,7 +89,7 @@ class ZooFrame:
 
     def encode(self, weights: Tensor) -> Tensor:
         """``[B, P] -> [B, K]``."""
-        return encode(self, HeldColumns(weights)).to(weights)
+        return encode(self, InMemoryColumns(weights)).to(weights)
 
     def decode(self, along: Tensor) -> Tensor:
         """``[B, K] -> [B, P]``."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from wflow_core.weights.columns import Columns
 from wflow_plugins.codecs.slices import Slices, cut, width
+from wflow_plugins.streaming.columns import Columns
 
 RANK = 1e-10
 """Variances below this fraction of the largest are rounding."""
@@ -56,7 +56,7 @@ def grams(columns: Columns, slices: Slices, each: bool = False) -> Tensor:
     def products(first: int, block: Tensor) -> list[tuple[int, Tensor]]:
         return [(part, _products(x, each)) for part, _, x in cut(first, block, slices)]
 
-    for of_block in columns.mapped(products, width(columns)):
+    for of_block in columns.map_blocks(products, width(columns)):
         for part, product in of_block:
             found[part] += product
     return _doubly_centred(found)

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.codec import StreamedCodec
 from wflow_core.interfaces.component import Options
 from wflow_core.weights import WeightSet
-from wflow_core.weights.columns import Block, Columns, HeldColumns
 from wflow_plugins.codecs import frames
 from wflow_plugins.codecs.components import learn
 from wflow_plugins.codecs.slices import of_parts, whole
+from wflow_plugins.streaming.codec import StreamedCodec
+from wflow_plugins.streaming.columns import Block, Columns, InMemoryColumns
 
 HELD = ("mean", "scale", "directions")
 
@@ -56,7 +56,7 @@ class Pca(StreamedCodec):
 
     def __init__(self, architecture: Architecture, **options: Any):
         super().__init__(architecture, **options)
-        c, symmetry = self.config, architecture.bound_symmetry
+        c, symmetry = self.config, architecture.symmetry
         self.size = symmetry.layout.size
         by_part = c.residual or c.standardize == "part"
         self.slices = of_parts(symmetry) if by_part else whole(self.size)
@@ -69,21 +69,11 @@ class Pca(StreamedCodec):
             )
 
     @property
-    def dim(self) -> int:
-        """K; where a fraction of the variance is asked for, known after fitting."""
-        wanted = self.config.components
-        if isinstance(wanted, int):
-            return wanted
-        if not self.settled:
-            raise UnsupportedError(
-                f"codec pca: how many components hold {wanted:g} of the variance is known once it "
-                "is fitted"
-            )
-        return self.learned["coordinates"].shape[1]
-
-    @property
-    def settled(self) -> bool:
-        return isinstance(self.config.components, int) or bool(self.learned)
+    def dim(self) -> int | None:
+        """K; for a fraction of the variance, None until fitted."""
+        if isinstance(self.config.components, int):
+            return self.config.components
+        return self.learned["coordinates"].shape[1] if self.learned else None
 
     @property
     def explained_variance_ratio(self) -> Tensor:
@@ -96,7 +86,7 @@ class Pca(StreamedCodec):
         return self.learned["coordinates"] / self._units(self.learned["coordinates"])
 
     def fit(self, zoo: WeightSet) -> None:
-        self.fit_columns(HeldColumns(zoo.weights))
+        self.fit_columns(InMemoryColumns(zoo.weights))
         held = self._frame()
         assert isinstance(held, frames.ZooFrame)
         self.learned |= dict(zip(HELD, held.held().tensors(), strict=True))
@@ -123,7 +113,7 @@ class Pca(StreamedCodec):
         return self._frame().decode(coordinates * self._units(coordinates))
 
     @torch.no_grad()
-    def sample(self, coordinates: Tensor, generator: torch.Generator) -> Tensor:
+    def decode_stochastic(self, coordinates: Tensor, generator: torch.Generator) -> Tensor:
         return torch.cat([block for _, block in self.decode_columns(coordinates, generator)], 1)
 
     def encode_columns(self, networks: Columns) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from wflow_core.symmetry import Symmetry
-from wflow_core.weights.columns import Columns
+from wflow_plugins.streaming.columns import Columns
 
 Slices = Tensor
 """``[M + 1]``: where each part begins, and P."""

@@ -15,9 +15,9 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.component import Options
 from wflow_core.weights import WeightSet
-from wflow_core.weights.columns import HeldColumns
 from wflow_plugins.codecs.gram import centred, positive, spreads
 from wflow_plugins.codecs.slices import Slices, of_parts, pieces, spread, whole
+from wflow_plugins.streaming.columns import InMemoryColumns
 
 
 class Standardize(Codec):
@@ -37,13 +37,13 @@ class Standardize(Codec):
 
     def __init__(self, architecture: Architecture, **options: Any):
         super().__init__(architecture, **options)
-        symmetry = architecture.bound_symmetry
+        symmetry = architecture.symmetry
         self.slices = of_parts(symmetry) if self.config.per == "part" else whole(self.dim)
 
     @property
     def dim(self) -> int:
         """P."""
-        return self.architecture.bound_symmetry.layout.size
+        return self.architecture.symmetry.layout.size
 
     def fit(self, zoo: WeightSet) -> None:
         of = _per_part if self.config.per == "part" else _per_weight
@@ -73,7 +73,7 @@ class Standardize(Codec):
 
 def _per_weight(weights: Tensor, slices: Slices) -> tuple[Tensor, Tensor]:
     """``[P]`` and ``[P]``."""
-    blocks = (centred(block) for _, _, block in pieces(HeldColumns(weights), slices))
+    blocks = (centred(block) for _, _, block in pieces(InMemoryColumns(weights), slices))
     found = [(mean, spreads(x)) for x, mean in blocks]
     means, scales = zip(*found, strict=True)
     return torch.cat(means), torch.cat(scales)
@@ -83,7 +83,7 @@ def _per_part(weights: Tensor, slices: Slices) -> tuple[Tensor, Tensor]:
     """``[M]`` and ``[M]``, around the first weight of each part, so that digits are kept."""
     first = weights[0, slices[:-1]].double()
     sums = torch.zeros(2, len(first), dtype=torch.float64, device=weights.device)
-    for part, _, block in pieces(HeldColumns(weights), slices):
+    for part, _, block in pieces(InMemoryColumns(weights), slices):
         away = block - first[part]
         sums[:, part] += torch.stack([away.sum(), away.square().sum()])
     mean, square = sums / (slices.diff().to(sums) * len(weights))

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.coupling import IndexedCoupling
+from wflow_core.interfaces.coupling import Coupling
 from wflow_core.interfaces.prior import Prior
-from wflow_core.space import Points, Space
-from wflow_core.symmetry.matching import align
+from wflow_core.space import PointSet, Space
+from wflow_plugins.matching.matching import align
 
 
-class OptimalTransport(IndexedCoupling):
+class OptimalTransport(Coupling):
     """Independent draws, of which those that lie close are paired.
 
     The cost is the squared geodesic distance; the assignment is exact, one on the CPU a batch, for
@@ -47,32 +47,32 @@ class OptimalTransport(IndexedCoupling):
             raise UnsupportedError(
                 "coupling ot: `align` needs the symmetry of the weights, which a codec hides"
             )
-        if numbers := [r.name for r in space.conditions.records if r.categories is None]:
+        if space.condition is not None and not space.condition.discrete:
             raise UnsupportedError(
-                f"coupling ot: under a condition on numbers ({', '.join(numbers)}) the prior would "
-                "depend on them; take `independent`, or records that are categories"
+                f"coupling ot: under {space.condition!r}, which is on numbers, the prior would "
+                "depend on them; take `independent`, or covariates that are categories"
             )
 
-    def pairs(
-        self, zoo: Points, n: int, generator: torch.Generator
+    def sample_pairs(
+        self, zoo: PointSet, n: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         index = torch.randint(len(zoo), (n,), generator=generator, device=generator.device)
         x0, size = self.prior.sample(n, generator), self.config.batch
         ends = (zoo[of] for of in index.split(size))
-        order = [self._assign(a, b.x, b.given) for a, b in zip(x0.split(size), ends, strict=True)]
+        order = [self._assign(a, b.x, b.cond) for a, b in zip(x0.split(size), ends, strict=True)]
         index = torch.cat([of[to] for of, to in zip(index.split(size), order, strict=True)])
         x1, symmetry = zoo.x[index], self.space.symmetry
         return x0, align(symmetry, x1, x0) if symmetry and self.config.align else x1, index
 
-    def _assign(self, x0: Tensor, x1: Tensor, given: Tensor | None = None) -> Tensor:
+    def _assign(self, x0: Tensor, x1: Tensor, cond: Tensor | None = None) -> Tensor:
         """``[n]``: the row of ``x1 [n, D]`` that each row of ``x0 [n, D]`` is paired with.
 
         Args:
-            given: ``[n, K]`` categories, which row i of both has: pairs are of the same.
+            cond: ``[n, K]`` categories, which row i of both has: pairs are of the same.
         """
-        cost = self.space.manifold.pairwise(x0, x1).square()
-        if given is not None:
-            kind = given.nan_to_num(-1)
+        cost = self.space.manifold.pairwise_dist(x0, x1).square()
+        if cond is not None:
+            kind = cond.nan_to_num(-1)
             other = (kind.unsqueeze(1) != kind).any(-1)
             cost = cost.double() + other * (1 + len(cost) * cost.max().double())
         try:

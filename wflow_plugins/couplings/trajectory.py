@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wflow_core.interfaces.coupling import IndexedCoupling
-from wflow_core.space import Points
+from wflow_core.interfaces.coupling import Coupling
+from wflow_core.interfaces.needs import INITIALISATIONS
+from wflow_core.space import PointSet
 
 
-class Trajectory(IndexedCoupling):
+class Trajectory(Coupling):
     """Pairs that training itself aligned: no re-basin is needed with an equivariant velocity.
 
     The margin of x0 is the initialiser, so that sampling starts from fresh initialisations. Under
@@ -17,10 +18,10 @@ class Trajectory(IndexedCoupling):
     Related: trajectory matching (arXiv 2507.10623), start weights in G.pt (arXiv 2209.12892).
     """
 
-    needs = frozenset({"initialisations", "prior:initializer"})
+    needs = frozenset({INITIALISATIONS, "prior:initializer"})
 
-    def pairs(
-        self, zoo: Points, n: int, generator: torch.Generator
+    def sample_pairs(
+        self, zoo: PointSet, n: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         assert zoo.initial is not None  # by `needs`
         index = torch.randint(len(zoo), (n,), generator=generator, device=generator.device)

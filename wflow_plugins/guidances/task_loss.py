@@ -14,9 +14,10 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.guidance import Guidance
+from wflow_core.interfaces.needs import DATA
+from wflow_core.interfaces.objective import Objective
 from wflow_core.interfaces.task import Split, Task
-from wflow_core.networks.by_batch import networks_by_batch
-from wflow_core.objectives import Objective
+from wflow_plugins.batchnorm.batch_statistics import networks_by_batch
 
 ENTRIES = 2**24
 """Entries of inputs times networks whose activations are held at once."""
@@ -59,7 +60,7 @@ class TaskLoss(Guidance):
                 raise ValueError(f"start {self.start} lies after stop {self.stop}; swap them")
             return self
 
-    needs = frozenset({"data"})
+    needs = frozenset({DATA})
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class TaskLoss(Guidance):
     def _chunks(self, data: Split, rows: int) -> Iterator[Split]:
         """So many rows at a time; where BatchNorm mixes them, about so many out of all, for rows
         may be in the order of their classes."""
-        if self._networks is self.architecture.networks:
+        if self._networks is self.architecture.batched:
             yield from map(Split, data.x.split(rows), data.y.split(rows))
             return
         count = max(1, len(data) // max(LEAST, rows))

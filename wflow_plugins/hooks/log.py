@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wflow_core.hooks import Hook, hookimpl
+from wflow_core.interfaces.hook import Hook, hookimpl
 
 
 class JsonLog(Hook):

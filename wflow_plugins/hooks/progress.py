@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from wflow_core.hooks import Hook, hookimpl
+from wflow_core.interfaces.hook import Hook, hookimpl
 
 
 class ProgressBars(Hook):

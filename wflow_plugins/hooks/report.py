@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import Field
 from rich.console import Console
 
-from wflow_core.hooks import Hook, hookimpl
 from wflow_core.interfaces.component import Options
-from wflow_core.runs.run_folder import SPEC
+from wflow_core.interfaces.hook import Hook, hookimpl
+from wflow_core.pipeline.run_folder import SPEC
 from wflow_plugins.report import REPORT
 
 

@@ -6,13 +6,14 @@ import torch
 from torch import Tensor
 
 from wflow_core.interfaces.manifold import Manifold
+from wflow_core.interfaces.needs import FLAT, INITIAL_POINTS
 
 
 class Euclidean(Manifold):
     """R^D with the standard metric; geodesics are straight lines."""
 
-    offers = frozenset({"euclidean", "initial_points"})
-    isometric = True
+    offers = frozenset({FLAT, INITIAL_POINTS})
+    induced_metric = True
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         return x + u
@@ -29,5 +30,5 @@ class Euclidean(Manifold):
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         return (u * v).sum(-1)
 
-    def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+    def pairwise_dist(self, x: Tensor, y: Tensor) -> Tensor:
         return torch.cdist(x, y)

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.needs import SYMMETRY
 from wflow_core.symmetry import Symmetry
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.manifolds.relu_sphere import ReluSphere
@@ -31,14 +32,14 @@ class Normalized(Euclidean):
             "end", description="to the spheres: the end of a flow, or every end that it predicts"
         )
 
-    needs = frozenset({"symmetry", "unit_spheres"})
-    lands = True
+    needs = frozenset({SYMMETRY, "unit_spheres"})
+    projects_endpoint = True
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):
         super().__init__(dim, symmetry, **options)
         self.ends = ReluSphere(dim, symmetry, last_norm=self.config.last_norm)
-        self.lands_predictions = self.config.project == "predictions"
+        self.projects_predictions = self.config.project == "predictions"
         self.needs = self.ends.needs
 
-    def land(self, x: Tensor) -> Tensor:
+    def project_endpoint(self, x: Tensor) -> Tensor:
         return self.ends.projx(x)

@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from wflow_core.devices import PerDevice
+from wflow_core.devices import DeviceCache
 from wflow_core.interfaces.manifold import Manifold
 from wflow_plugins.manifolds import spherical
 
@@ -34,7 +34,7 @@ class ProductOfSpheres(Manifold):
     Volume is the product of the areas of the spheres and Lebesgue's measure of the rest.
     """
 
-    isometric = True
+    induced_metric = True
 
     @abstractmethod
     def spheres(self) -> list[Spheres]:
@@ -63,7 +63,7 @@ class ProductOfSpheres(Manifold):
             square = square + (own.radius * angle).square().sum(-1)
         return square.sqrt()
 
-    def pairwise(self, x: Tensor, y: Tensor) -> Tensor:
+    def pairwise_dist(self, x: Tensor, y: Tensor) -> Tensor:
         """From inner products: to half of the digits at the smallest angles."""
         *factors, rest = zip(self._split(x), self._split(y), strict=True)
         square = torch.cdist(*rest).square()
@@ -73,7 +73,7 @@ class ProductOfSpheres(Manifold):
                 square = square + (own.radius * cosine.acos()).square()
         return square.sqrt()
 
-    def projected_gaussian(self, x: Tensor, mean: float, std: float) -> Tensor:
+    def projected_normal_log_prob(self, x: Tensor, mean: float, std: float) -> Tensor:
         """Each sphere for itself; where the mean is zero, all its directions are alike."""
         *factors, rest = self._split(x)
         total = -0.5 * ((rest - mean) / std).square() - math.log(std) - 0.5 * math.log(2 * math.pi)
@@ -107,13 +107,13 @@ class ProductOfSpheres(Manifold):
         return self.spheres()
 
     @cached_property
-    def _order(self) -> tuple[PerDevice, PerDevice]:
+    def _order(self) -> tuple[DeviceCache, DeviceCache]:
         """The coordinates of all spheres before the rest; and the way back."""
         taken = torch.cat([own.places.flatten() for own in self._spheres])
         free = torch.ones(self.dim, dtype=torch.bool)
         free[taken] = False
         order = torch.cat([taken, free.nonzero().squeeze(1)])
-        return PerDevice(order), PerDevice(order.argsort())
+        return DeviceCache(order), DeviceCache(order.argsort())
 
 
 def _exponential(x: Tensor, u: Tensor, radius: float) -> Tensor:

@@ -9,9 +9,10 @@ from pydantic import Field
 from torch import Tensor
 
 from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.needs import INITIAL_POINTS, SYMMETRY
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.unit_spheres import outside, unit_spheres
 from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres
+from wflow_plugins.manifolds.unit_spheres import outside, unit_spheres
 
 
 class ReluSphere(ProductOfSpheres):
@@ -30,8 +31,8 @@ class ReluSphere(ProductOfSpheres):
             description="norm of the last layer, as the canonicalizer has it; none: flat",
         )
 
-    needs = frozenset({"symmetry", "unit_spheres"})
-    offers = frozenset({"initial_points"})
+    needs = frozenset({SYMMETRY, "unit_spheres"})
+    offers = frozenset({INITIAL_POINTS})
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):
         super().__init__(dim, symmetry, **options)

@@ -11,9 +11,10 @@ from torch import Tensor
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.interfaces.metric import Metric, MetricTree
+from wflow_core.interfaces.needs import DATA
+from wflow_core.interfaces.objective import Classification, Regression
 from wflow_core.interfaces.task import Task
-from wflow_core.objectives import Classification, Regression
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.gaussians import LEVELS, coverage, crps, mixture_crps
 from wflow_plugins.metrics.pairs import draw_pairs
@@ -50,7 +51,7 @@ class Calibration(Metric):
         )  # fmt: skip
         seed: int = Field(0, ge=0, description="of the choice of pairs")
 
-    needs = frozenset({"data"})
+    needs = frozenset({DATA})
 
     def __init__(self, task: Task, architecture: Architecture, **options: Any):
         super().__init__(task, architecture, **options)
@@ -61,10 +62,10 @@ class Calibration(Metric):
                 f"objective of {task!r} is {type(task.objective).__name__}; leave the metric out"
             )
 
-    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
         objective = self.task.objective
         y = self.task.splits["test"].y.to(samples.weights.device)
-        outputs = self.outputs(samples)
+        outputs = self.test_outputs(samples)
         if isinstance(objective, Regression):
             found = self._of_values(objective, outputs, y)
         else:
@@ -74,7 +75,7 @@ class Calibration(Metric):
             found["average"] = {name: of.item() for name, of in together.items()}
         return {"calibration": found}
 
-    def _of_classes(self, log_p: Tensor, y: Tensor) -> Numbers:
+    def _of_classes(self, log_p: Tensor, y: Tensor) -> MetricTree:
         """Of log-probabilities ``[..., B, C]``."""
         return {
             "nll": negative_log_likelihood(log_p, y),
@@ -82,7 +83,7 @@ class Calibration(Metric):
             "ece": expected_calibration_error(log_p.exp(), y, self.config.bins),
         }
 
-    def _of_values(self, objective: Regression, outputs: Tensor, y: Tensor) -> Numbers:
+    def _of_values(self, objective: Regression, outputs: Tensor, y: Tensor) -> MetricTree:
         """Of means ``[N, B, C]``."""
         noise = objective.noise
         below = torch.special.ndtr((y - outputs) / noise)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.interfaces.metric import Metric, MetricTree
+from wflow_core.interfaces.needs import DATA
 from wflow_core.interfaces.task import Task
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.classes import refuse_without_classes
@@ -36,14 +37,14 @@ class Diversity(Metric):
         pairs: int = Field(1000, ge=1, description="random pairs; all where there are fewer")
         seed: int = Field(0, ge=0, description="of the choice of pairs")
 
-    needs = frozenset({"data"})
+    needs = frozenset({DATA})
 
     def __init__(self, task: Task, architecture: Architecture, **options: Any):
         super().__init__(task, architecture, **options)
         refuse_without_classes(task, "diversity", "class probabilities")
 
-    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
-        logs = self.outputs(one_a_run(samples)).log_softmax(-1)
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
+        logs = self.test_outputs(one_a_run(samples)).log_softmax(-1)
         return {"diversity": over_pairs(logs, self.config.pairs, self.config.seed, divergence)}
 
 

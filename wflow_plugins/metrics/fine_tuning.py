@@ -10,7 +10,8 @@ from pydantic import Field
 from torch import Tensor
 
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.interfaces.metric import Metric, MetricTree
+from wflow_core.interfaces.needs import DATA
 from wflow_core.seeds import stage_generator, stage_seed
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.learning_curve import first_at, milestones
@@ -51,11 +52,11 @@ class FineTuning(Metric):
         )
         seed: int = Field(0, ge=0, description="of the choice of networks, batches and `fresh`")
 
-    needs = frozenset({"data"})
+    needs = frozenset({DATA})
 
     _known: dict[int, dict[str, float]] | None = None
 
-    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
         fresh, networks = self._fresh(samples.weights.device), self._chosen(samples)
         score = self._score(fresh)
         target = list(fresh.values())[-1][score]
@@ -66,7 +67,7 @@ class FineTuning(Metric):
         means = {str(step): of for step, of in fresh.items()}
         return {"fine_tuning": found | {"target": {score: target}, "fresh": means}}
 
-    def _measured(self, start: WeightSet, score: str, target: float) -> Numbers:
+    def _measured(self, start: WeightSet, score: str, target: float) -> MetricTree:
         curve, sign = self._curve(start), -1 if score == "loss" else 1
         means = {step: sign * of[score].mean().item() for step, of in curve.items()}
         return {
@@ -81,7 +82,7 @@ class FineTuning(Metric):
         assert objective is not None  # by `needs`
         data, curve = self.task.splits["train"].to(device), {0: self._scores(start)}
         total = o.epochs * -(-len(data) // o.batch_size)
-        module, looked_at = self.architecture.module, milestones(total, o.points)
+        module, looked_at = self.architecture.template, milestones(total, o.points)
         training = BatchedTraining(module, start, objective, o.optimizer, total)
         generator = stage_generator(o.seed, "fine_tuning/batches", device)
         with _repeatable(o.seed, device):
@@ -89,14 +90,14 @@ class FineTuning(Metric):
             for step, batch in enumerate(shuffled, start=1):
                 training.step(batch)
                 if step in looked_at:
-                    curve[step] = self._scores(training.reached())
+                    curve[step] = self._scores(training.snapshot())
         return curve
 
     def _scores(self, networks: WeightSet) -> Scores:
         objective = self.task.objective
         assert objective is not None  # by `needs`
         test = self.task.splits["test"].to(networks.weights.device)
-        outputs = self.architecture.networks(networks.weights, test.x, networks.buffers)
+        outputs = self.architecture.batched(networks.weights, test.x, networks.buffers)
         return objective.score(outputs, test.y)
 
     def _fresh(self, device: torch.device) -> dict[int, dict[str, float]]:
@@ -114,7 +115,7 @@ class FineTuning(Metric):
 
     def _untrained(self, weights: Tensor) -> WeightSet:
         """With BatchNorm statistics of their own, as samples have, so that none has a start."""
-        return self.recalibrate(WeightSet.of(self.architecture.module, weights))
+        return self.recalibrate(WeightSet.from_module(self.architecture.template, weights))
 
     def _chosen(self, networks: WeightSet) -> WeightSet:
         generator = torch.Generator().manual_seed(self.config.seed)

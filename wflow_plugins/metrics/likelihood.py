@@ -11,8 +11,12 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.metric import Density, Metric, Numbers
+from wflow_core.interfaces.components import Components
+from wflow_core.interfaces.metric import Metric, MetricTree
+from wflow_core.interfaces.trained_flow import TrainedFlow
 from wflow_core.weights import WeightSet
+from wflow_plugins.likelihood.flow_density import FlowDensity, check_flow_has_density
+from wflow_plugins.stages.trained_flow import NetworkFlow
 
 
 class Likelihood(Metric):
@@ -25,7 +29,7 @@ class Likelihood(Metric):
     divergence is exact; ``outside`` is the fraction that the prior cannot reach, whose likelihood
     is zero. With one such network the mean is null.
 
-    Source: Chen et al. 2018 (arXiv 1806.07366); see :py:mod:`wflow_core.flows.likelihood`.
+    Source: Chen et al. 2018 (arXiv 1806.07366); see :py:mod:`wflow_plugins.likelihood.solve`.
 
     Raises:
         UnsupportedError: the flow has no density: a noisy solver, a guidance, a codec, or a prior
@@ -38,27 +42,33 @@ class Likelihood(Metric):
             "auto", description="exact, or estimated by probes; auto: exact up to 64 coordinates"
         )
         probes: int = Field(8, ge=1, description="probes a network, where it is estimated")
-        distribution: Literal["rademacher", "gaussian"] = Field(
+        probe_distribution: Literal["rademacher", "gaussian"] = Field(
             "rademacher", description="of the probes"
         )
         steps: int | None = Field(None, ge=1, description="of the solver; as the spec has it")
         seed: int = Field(0, ge=0, description="of the choice of networks, and of the probes")
 
-    density = True
+    needs_flow = True
 
-    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
-        raise UnsupportedError("likelihood is measured under a flow; there is none here")
+    def check(self, components: Components) -> None:
+        check_flow_has_density(components.stages["sample"].components(components))
 
-    def measure_under(self, density: Density, samples: WeightSet, zoo: WeightSet) -> Numbers:
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
+        raise UnsupportedError("likelihood is measured with a trained flow; there is none here")
+
+    def measure_with_flow(
+        self, flow: TrainedFlow, samples: WeightSet, zoo: WeightSet
+    ) -> MetricTree:
         o, generator = self.config, torch.Generator().manual_seed(self.config.seed)
         chosen = torch.randperm(len(samples), generator=generator)[: o.networks]
         networks = samples[chosen.to(samples.weights.device)]
+        density = density_of(flow, networks)
         found = density(
             networks,
             represent=True,
             divergence=o.divergence,
             probes=o.probes,
-            distribution=o.distribution,
+            probe_distribution=o.probe_distribution,
             steps=o.steps,
             generator=generator,
         )
@@ -73,6 +83,13 @@ class Likelihood(Metric):
                 "networks": len(networks),
             }
         }
+
+
+def density_of(flow: TrainedFlow, networks: WeightSet) -> FlowDensity:
+    """The density of a flow at the architecture of networks."""
+    if not isinstance(flow, NetworkFlow):
+        raise UnsupportedError(f"likelihood: the density of {flow!r} is not known")
+    return flow.density_of(networks)
 
 
 def _number(value: Tensor) -> float | None:

@@ -10,10 +10,11 @@ from pydantic import Field
 from torch import Tensor
 
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.metric import Metric, Numbers
-from wflow_core.symmetry.matching import match
+from wflow_core.interfaces.metric import Metric, MetricTree
+from wflow_core.interfaces.needs import DATA, SYMMETRY
 from wflow_core.weights import WeightSet
-from wflow_core.weights.pieces import held_set, rows_at_once
+from wflow_core.weights.chunks import chunk_size, load_set
+from wflow_plugins.matching.matching import match
 from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
 
 CHUNK = 1024
@@ -37,17 +38,17 @@ class LossBarrier(Metric):
         split: Literal["train", "val", "test"] = Field("test", description="whose loss is taken")
         seed: int = Field(0, ge=0, description="of the choice of pairs")
 
-    needs = frozenset({"data", "symmetry"})
+    needs = frozenset({DATA, SYMMETRY})
 
-    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
         networks = one_a_run(samples)
         device = networks.weights.device
         i, j = draw_pairs(len(networks), self.config.pairs, self.config.seed, device)
         if not len(i):
             return {"loss_barrier": {"as_is": None, "matched": None}}
-        most = rows_at_once(networks.weights, CHUNK)
+        most = chunk_size(networks.weights, CHUNK)
         pieces = [
-            self._barriers(held_set(networks[first]), held_set(networks[second]))
+            self._barriers(load_set(networks[first]), load_set(networks[second]))
             for first, second in zip(i.split(most), j.split(most), strict=True)
         ]
         as_is, matched = (torch.cat(of) for of in zip(*pieces, strict=True))
@@ -55,7 +56,7 @@ class LossBarrier(Metric):
 
     def _barriers(self, first: WeightSet, second: WeightSet) -> tuple[Tensor, Tensor]:
         """``[K]`` pairs as they come, and matched."""
-        symmetry = self.architecture.bound_symmetry
+        symmetry = self.architecture.symmetry
         element = match(symmetry, second.weights, first.weights)
         matched = replace(
             second,
@@ -72,7 +73,7 @@ class LossBarrier(Metric):
         objective = self.task.objective
         assert objective is not None  # by `needs`
         data = self.task.splits[self.config.split].to(networks.weights.device)
-        outputs = self.architecture.networks(networks.weights, data.x, networks.buffers)
+        outputs = self.architecture.batched(networks.weights, data.x, networks.buffers)
         return objective.loss(outputs, data.y.expand(len(outputs), *data.y.shape)).mean(-1)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from wflow_core.interfaces.metric import Metric, Numbers
-from wflow_core.objectives import Objective
+from wflow_core.interfaces.metric import Metric, MetricTree
+from wflow_core.interfaces.needs import DATA
+from wflow_core.interfaces.objective import Objective
 from wflow_core.weights import WeightSet
 
 
@@ -19,13 +20,19 @@ class ModelAverage(Metric):
     Source: Wilson & Izmailov 2020 (arXiv 2002.08791), equation 1 by Monte Carlo.
     """
 
-    needs = frozenset({"data"})
+    needs = frozenset({DATA})
 
-    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+    columns = {
+        f"average {name}": f"model_average.{name}"
+        for name in ("accuracy", "r2", "spearman", "loss")
+    }
+    columns_of_tasks = ("average accuracy", "average r2")
+
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
         objective = self.task.objective
         assert objective is not None  # by `needs`
         y = self.task.splits["test"].y.to(samples.weights.device)
-        outputs = self.outputs(samples)
+        outputs = self.test_outputs(samples)
         whole = self._score(objective, outputs, y)
         sizes = [2**i for i in range(len(outputs).bit_length()) if 2**i <= len(outputs)]
         by_size = {str(n): self._score(objective, outputs[:n], y) for n in sizes}

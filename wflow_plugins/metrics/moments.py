@@ -6,15 +6,17 @@ import math
 
 import torch
 
-from wflow_core.interfaces.metric import Metric, Numbers
+from wflow_core.interfaces.metric import Metric, MetricTree
 from wflow_core.weights import WeightSet
-from wflow_core.weights.pieces import columns_of
+from wflow_plugins.streaming.columns import columns_of
 
 
 class Moments(Metric):
     """The mean over weights of their mean, and of their standard deviation, over networks."""
 
-    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+    columns = {"weights mean": "weights.mean", "weights std": "weights.std"}
+
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
         sums = torch.zeros(2, dtype=torch.float64)
         for _, w in columns_of(samples.weights).blocks():
             spread = w.std(0) if len(w) > 1 else torch.full((w.shape[1],), math.nan)

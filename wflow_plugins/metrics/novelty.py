@@ -6,9 +6,10 @@ import math
 
 from torch import Tensor
 
-from wflow_core.interfaces.metric import Metric, Numbers
-from wflow_core.measures.novelty import Distances
+from wflow_core.interfaces.metric import Metric, MetricTree
+from wflow_core.interfaces.needs import SYMMETRY
 from wflow_core.weights import WeightSet
+from wflow_plugins.matching.distances import ZooDistances, zoo_distances
 
 
 class Novelty(Metric):
@@ -20,12 +21,13 @@ class Novelty(Metric):
     may reach that, too, so they mean something only beside a score.
     """
 
-    relative = True
-    needs = frozenset({"symmetry"})
+    compares_to_zoo = True
+    needs = frozenset({SYMMETRY})
+    columns = {"nearest": "novelty.nearest_ratio", "spread": "novelty.spread_ratio"}
 
-    _known: tuple[WeightSet, Distances, float, float] | None = None
+    _known: tuple[WeightSet, ZooDistances, float, float] | None = None
 
-    def measure(self, samples: WeightSet, zoo: WeightSet) -> Numbers:
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
         distances, nearest, spread = self._zoo(zoo, len(samples))
         own = distances.nearest(samples.weights)
         return {
@@ -36,10 +38,10 @@ class Novelty(Metric):
             }
         }
 
-    def _zoo(self, zoo: WeightSet, n: int) -> tuple[Distances, float, float]:
+    def _zoo(self, zoo: WeightSet, n: int) -> tuple[ZooDistances, float, float]:
         """The zoo's own figures, which every population is compared with."""
         if self._known is None or self._known[0] is not zoo:
-            distances = Distances(self.architecture.bound_symmetry, zoo)
+            distances = zoo_distances(self.architecture.symmetry, zoo)
             nearest = spread = math.nan  # of one training run alone
             if len(zoo.run.unique()) > 1:
                 nearest = distances.zoo_nearest(n).mean().item()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wflow_core.interfaces.canonicalizer import last_of_run
+from wflow_core.interfaces.canonicalizer import last_snapshot_index
 from wflow_core.weights import WeightSet
 
 CHUNK = 2**24
@@ -20,7 +20,7 @@ CHUNK = 2**24
 
 def one_a_run(networks: WeightSet) -> WeightSet:
     """The last snapshot of each training run; all networks where each is its own run."""
-    last = last_of_run(networks).unique()
+    last = last_snapshot_index(networks).unique()
     return networks if len(last) == len(networks) else networks[last]
 
 

@@ -22,4 +22,4 @@ class Gaussian(Prior):
         return self.space.manifold.projx(self.config.mean + self.config.std * noise)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self.space.manifold.projected_gaussian(x, self.config.mean, self.config.std)
+        return self.space.manifold.projected_normal_log_prob(x, self.config.mean, self.config.std)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.needs import FLAT, INITIAL_POINTS, INITIALIZER
 from wflow_core.interfaces.prior import Prior
 from wflow_core.space import Space
 
@@ -16,7 +17,7 @@ from wflow_core.space import Space
 class Initializer(Prior):
     """The architecture's own initialiser: a prior that has seen no data."""
 
-    needs = frozenset({"initializer", "initial_points"})
+    needs = frozenset({INITIALIZER, INITIAL_POINTS})
     offers = frozenset({"prior:initializer"})
 
     def __init__(self, space: Space, architecture: Architecture, **options: Any):
@@ -24,10 +25,10 @@ class Initializer(Prior):
         self.initial = architecture
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.space.represent(self.initial.initialize(n, generator))
+        return self.space.to_manifold(self.initial.initialize(n, generator))
 
     def log_prob(self, x: Tensor) -> Tensor:
-        if "euclidean" not in self.space.manifold.offers:
+        if FLAT not in self.space.manifold.offers:
             raise UnsupportedError(
                 "the density of initialisations is known in flat space only; take the prior "
                 "`gaussian`, or the manifold `euclidean`"

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from wflow_core.devices import choose
 from wflow_core.errors import StoreError, WflowError
-from wflow_core.memory import Memory
-from wflow_core.runs.run_folder import METRICS, RECORD, SPEC, run_spec
-from wflow_core.runs.trained import TrainedFlow, load
+from wflow_core.pipeline.run_folder import METRICS, RECORD, SPEC, run_spec
 from wflow_core.storage.store import Artefact, Store
 from wflow_core.weights import WeightSet
+from wflow_plugins.stages.trained_flow import TrainedFlow, load
+from wflow_plugins.streaming.memory import Memory
 
 OWN = ("samples", "zoo", "collected")
 LOWER = ("loss", "error", "mse", "rmse", "mae", "nll", "brier", "ece")

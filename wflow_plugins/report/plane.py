@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.matching import align
 from wflow_core.weights import WeightSet
+from wflow_plugins.matching.matching import align
 
 MOST = 1024
 """Networks of each population: principal components are exact, which takes their number cubed."""

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from torch import Tensor
-
 from wflow_core.assembly.assembly import Assembly
+
 from wflow_core.errors import DataError, UnsupportedError
-from wflow_core.interfaces.component import silent
+from wflow_core.interfaces.component import no_progress
 from wflow_core.interfaces.solver import Solver
-from wflow_core.runs.drawing import draw_networks
-from wflow_core.runs.streaming import stored
 from wflow_core.seeds import stage_generator
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.task_score import TaskScore
 from wflow_plugins.report.data import RunData
+from wflow_plugins.stages.sample_networks import draw_networks
+from wflow_plugins.streaming.spill import stored
 
 Say = Callable[[str], None]
 """Takes a line that tells the user what is being done."""
@@ -88,7 +88,9 @@ def _affordable(run: RunData, networks: int, steps: int) -> int:
 def _sampled(run: RunData, steps: int, n: int) -> WeightSet:
     flow, device = run.flow.sampled, run.flow.device
     generator = stage_generator(flow.assembly.spec.seed, "report", device)
-    return draw_networks(_with_steps(flow.assembly, steps), flow.velocity, n, generator, silent)
+    return draw_networks(
+        _with_steps(flow.assembly, steps), flow.velocity, n, generator, no_progress
+    )
 
 
 def _with_steps(assembly: Assembly, steps: int) -> Assembly:

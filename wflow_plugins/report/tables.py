@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from wflow_core.cli.table import columns
+from wflow_plugins.evaluation.table import columns
 from wflow_plugins.report.data import RunData, at, number
 from wflow_plugins.report.names import MEANINGS, label
 from wflow_plugins.report.verdict import short

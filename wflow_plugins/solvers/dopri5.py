@@ -10,6 +10,7 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.manifold import Manifold
+from wflow_core.interfaces.needs import FLAT
 from wflow_core.interfaces.solver import Solver, SolverOptions, VectorField
 
 ENTRIES = 2**26
@@ -33,7 +34,7 @@ class Dopri5(Solver):
         atol: float = Field(1e-5, gt=0, description="absolute tolerance")
         max_evaluations: int = Field(10_000, ge=1, description="of the field, before giving up")
 
-    needs = frozenset({"euclidean"})
+    needs = frozenset({FLAT})
     evaluations = 6
 
     def steps(

@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from wflow_core.interfaces.objective import Classification
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_core.objectives import Classification
 from wflow_plugins.tasks.data_files import Archive, DataFiles
 from wflow_plugins.tasks.idx_images import CLASSES, ImageOptions
 from wflow_plugins.tasks.pixels import moved, standardising
-from wflow_plugins.tasks.records import read_records
+from wflow_plugins.tasks.records import read_metadata
 from wflow_plugins.tasks.splitting import train_and_val
 
 SHAPE = (3, 32, 32)
@@ -66,18 +66,22 @@ class Cifar10(Task):
         return Signature((3 * 32 * 32,) if self.config.flat else SHAPE, CLASSES)
 
     @property
-    def files(self) -> DataFiles:
+    def files(self) -> tuple[Path, ...]:
+        return self.data_files.present(self.config.data_dir)
+
+    @property
+    def data_files(self) -> DataFiles:
         """Official files, which a server has, or others of their format."""
         wanted = dict.fromkeys((*self.config.train_files, self.config.test_file))
         official = wanted.keys() <= CIFAR10.sha256.keys()
         return replace(CIFAR10, sha256=wanted, url=CIFAR10.url if official else "")
 
     def locate(self) -> str:
-        return self.files.locate(self.config.data_dir, self.config.download)
+        return self.data_files.locate(self.config.data_dir, self.config.download)
 
     def load(self) -> Mapping[str, Split]:
         o = self.config
-        paths = self.files.find(o.data_dir, o.download)
+        paths = self.data_files.find(o.data_dir, o.download)
         images, labels = _joined([paths[file] for file in o.train_files])
         test = _joined([paths[o.test_file]])
         train, val = train_and_val(labels, o.val, o.train, o.split_seed)
@@ -101,7 +105,7 @@ class Cifar10(Task):
 
 def _joined(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     """Images ``[M, 3, 32, 32]`` and labels ``[M]`` of files, one after another."""
-    images, labels = zip(*(read_records(path, SHAPE, CLASSES) for path in paths), strict=True)
+    images, labels = zip(*(read_metadata(path, SHAPE, CLASSES) for path in paths), strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
 

@@ -79,6 +79,11 @@ class DataFiles:
             tried.append(closed)
         raise DataError(self._absent(tried))
 
+    def present(self, data_dir: str | None) -> tuple[Path, ...]:
+        """The paths of all files where one place holds them; nothing is fetched."""
+        paths, _ = self._seek(data_dir)
+        return tuple((paths or {}).values())
+
     def _seek(self, data_dir: str | None) -> tuple[dict[str, Path] | None, list[str]]:
         """Every file, from the first place that holds them all; and what the others lack."""
         tried: list[str] = []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from wflow_core.interfaces.objective import Classification
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_core.objectives import Classification
 from wflow_plugins.tasks.data_files import DataFiles
 from wflow_plugins.tasks.idx_images import (
     ImageOptions,
@@ -46,6 +47,10 @@ class Mnist(Task):
     @property
     def signature(self) -> Signature:
         return image_signature(self.config)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return MNIST.present(self.config.data_dir)
 
     def locate(self) -> str:
         return image_place(MNIST, self.config)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wflow_core.objectives import Regression
+from wflow_core.interfaces.objective import Regression
 
 
 class RankedRegression(Regression):

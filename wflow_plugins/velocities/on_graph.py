@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.needs import SYMMETRY
 from wflow_core.space import Space
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.graph import WeightGraph
@@ -34,7 +35,7 @@ class Attention(Options):
 class OnGraph(Scaled):
     """Maps weights to displacements through the graph of their symmetry, at any width of it."""
 
-    needs = frozenset({"symmetry"})
+    needs = frozenset({SYMMETRY})
 
     def __init__(self, space: Space, **options: Any):
         super().__init__(space, **options)

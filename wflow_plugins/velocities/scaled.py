@@ -1,15 +1,15 @@
-"""What all velocities share: time, conditions and scales, around a network of their own."""
+"""What all velocities share: embeddings of time and condition, and scales."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from wflow_core.interfaces.needs import CONDITIONS
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import Space
-from wflow_plugins.velocities.conditions import ConditionEmbedding
 from wflow_plugins.velocities.standardized import Standardized, TimeEmbedding
 
 
@@ -20,13 +20,14 @@ class Scaled(Velocity):
         affine: the output has a learned affine part, beside what the network gives.
     """
 
-    offers = frozenset({"conditions"})
+    offers = frozenset({CONDITIONS})
     affine: bool = True
 
     def __init__(self, space: Space, **options: Any):
         super().__init__(space, **options)
         self.time = TimeEmbedding(self.embedding)
-        self.conditions = ConditionEmbedding(space.conditions, self.embedding)
+        condition = space.condition
+        self.conditions: Any = condition.embedding(self.embedding) if condition else Unconditioned()
         self.scales = Standardized(space, self.embedding, self.affine)
 
     @property
@@ -34,11 +35,18 @@ class Scaled(Velocity):
     def embedding(self) -> int:
         """Width of the embedding of the time, by the options."""
 
-    def standardize(self, x0: Tensor, x1: Tensor) -> None:
-        self.scales.fit(x0, x1)
+    def fit_scales(self, x0: Tensor, x1: Tensor, displacement: Tensor) -> None:
+        self.scales.fit(x0, x1, displacement)
 
-    def standardize_conditions(self, given: Tensor) -> None:
-        self.conditions.fit(given)
+    def fit_condition_scales(self, cond: Tensor) -> None:
+        self.conditions.fit(cond)
 
     def displacement_scale(self) -> Tensor:
         return self.scales.displacement()
+
+
+class Unconditioned(nn.Module):
+    """The embedding of a flow without condition: that of the time."""
+
+    def forward(self, time: Tensor) -> Tensor:
+        return time

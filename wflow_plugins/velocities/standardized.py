@@ -33,10 +33,10 @@ class Standardized(nn.Module):
         self.register_buffer("output_scale", torch.ones(parts))
         self.skip = silent_layer(embedding, 2 * parts) if affine else None
 
-    def fit(self, x0: Tensor, x1: Tensor) -> None:
-        """Root mean squares a part: of both ends, and of the displacement."""
+    def fit(self, x0: Tensor, x1: Tensor, displacement: Tensor) -> None:
+        """Root mean squares per part: of both endpoints, and of the displacement."""
         self.input_scale.copy_(self._rms(torch.cat([x0, x1])))
-        self.output_scale.copy_(self._rms(x1 - x0))
+        self.output_scale.copy_(self._rms(displacement))
 
     def displacement(self) -> Tensor:
         """``[D]``: the output scale of each coordinate of the space."""
@@ -58,7 +58,7 @@ class Standardized(nn.Module):
         square = values.square().mean(0)
         if self.symmetry is None:
             return square.mean().sqrt().clamp_min(1e-8).unsqueeze(0)
-        index = self.symmetry.graph.block_index.on(values.device)
+        index = self.symmetry.graph.device_block_ids.on(values.device)
         total = square.new_zeros(len(self.input_scale)).index_add(0, index, square)
         return (total / index.bincount()).sqrt().clamp_min(1e-8)
 
@@ -67,7 +67,7 @@ class Standardized(nn.Module):
         symmetry = symmetry or self.symmetry
         if symmetry is None:
             return values.expand(*values.shape[:-1], dim)
-        return values.index_select(-1, symmetry.graph.block_index.on(values.device))
+        return values.index_select(-1, symmetry.graph.device_block_ids.on(values.device))
 
 
 class TimeEmbedding(nn.Module):

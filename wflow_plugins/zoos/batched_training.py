@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.objective import Objective
 from wflow_core.interfaces.task import Split
 from wflow_core.networks.batched import BatchedNetworks
-from wflow_core.objectives import Objective
 from wflow_core.weights import WeightSet
 
 WARMUP = 0.02
@@ -93,7 +93,7 @@ class BatchedTraining:
         self.optimizer.step()
         self.schedule.step()
 
-    def reached(self) -> WeightSet:
+    def snapshot(self) -> WeightSet:
         """The networks as they are now: copies, with all else that is known of the start."""
         detached = {name: t.detach() for name, t in self.state.items()}
         weights = self.networks.layout.flatten(detached)

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from wflow_core.errors import DataError
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.memory import shown
 from wflow_core.weights import WeightLayout
+from wflow_plugins.streaming.memory import format_bytes
 from wflow_plugins.zoos.checkpoint_files import named_tensors
-from wflow_plugins.zoos.state_fit import fit_state, known_tensors
+from wflow_plugins.zoos.state_dict_matching import fit_state, known_tensors
 
 
 @dataclass(frozen=True)
@@ -58,45 +58,49 @@ class Checkpoint:
 
 
 def read_checkpoint(
-    path: Path, name: str, architecture: Architecture, naming: str | None, most: int | None = None
+    path: Path,
+    name: str,
+    architecture: Architecture,
+    name_pattern: str | None,
+    max_bytes: int | None = None,
 ) -> Checkpoint:
     """Read a file and fit its tensors to an architecture; nothing that it holds is run.
 
     Args:
         name: of the file within its folder.
-        naming: regular expression of that name, with the group ``run`` and perhaps ``step``.
-        most: bytes that a file may have.
+        name_pattern: regular expression of that name, with the group ``run`` and perhaps ``step``.
+        max_bytes: that a file may have.
 
     Raises:
         DataError: it is too large, cannot be read, or does not fit.
     """
-    run, step = _run_and_step(name.removesuffix(path.suffix), naming)
-    if most is not None and path.is_file() and (size := path.stat().st_size) > most:
+    run, step = _run_and_step(name.removesuffix(path.suffix), name_pattern)
+    if max_bytes is not None and path.is_file() and (size := path.stat().st_size) > max_bytes:
         raise DataError(
-            f"{shown(size)} are more than --memory leaves for one file, {shown(most)}; "
+            f"{format_bytes(size)} are more than --memory leaves for one file, {format_bytes(max_bytes)}; "
             "save each network to a file of its own, or give more"
         )
     data = _content(path)
     tensors = named_tensors(data, path.suffix == ".safetensors")
-    module = architecture.module
+    module = architecture.template
     layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
     notes = {name: f"{str(t.dtype)[6:]} {list(t.shape)}" for name, t in tensors.items()}
-    known, ignored = known_tensors(tensors, layouts[0], architecture.known_as)
+    known, ignored = known_tensors(tensors, layouts[0], architecture.map_checkpoint_key)
     digest = hashlib.sha256(data).hexdigest()
     fitted = fit_state(known, *layouts, len(data))
     return Checkpoint(name, *fitted, run, step, digest, notes, ignored)
 
 
-def _run_and_step(name: str, naming: str | None) -> tuple[str | None, int]:
-    if naming is None:
+def _run_and_step(name: str, name_pattern: str | None) -> tuple[str | None, int]:
+    if name_pattern is None:
         return None, 0
-    found = re.fullmatch(naming, name)
+    found = re.fullmatch(name_pattern, name)
     groups = found.groupdict() if found else {}
     step = groups.get("step") or "0"
     if not groups.get("run") or not step.isdecimal() or int(step) >= 2**63:
         raise DataError(
-            f"its name {name!r} gives no run, or no step that is a whole number, by zoo.naming "
-            f"{naming!r}"
+            f"its name {name!r} gives no run, or no step that is a whole number, by zoo.name_pattern "
+            f"{name_pattern!r}"
         )
     return groups["run"], int(step)
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field, field_validator
 
-from wflow_core.conditions import Record
 from wflow_core.errors import DataError
-from wflow_core.interfaces.component import Options, Report, silent
-from wflow_core.interfaces.zoo import StreamedZoo
+from wflow_core.interfaces.component import Options, ProgressCallback, no_progress
+from wflow_core.interfaces.zoo import Covariate
 from wflow_core.weights import WeightSet
-from wflow_core.weights.pieces import join
+from wflow_core.weights.chunks import concat
+from wflow_plugins.streaming.zoo import StreamedZoo
 from wflow_plugins.zoos.checkpoint import Checkpoint, hash_of_file, read_checkpoint
-from wflow_plugins.zoos.record_files import RecordFile, read_records
+from wflow_plugins.zoos.metadata_table import MetadataTable, read_metadata
 
 PATTERNS = ("*.safetensors", "*.pt", "*.pth", "*.ckpt", "*.th")
 SHOWN = 5
@@ -44,21 +44,22 @@ class Checkpoints(StreamedZoo):
             None,
             description=f"glob of the files in it; by default `{'`, `'.join(PATTERNS)}`",
         )
-        naming: str | None = Field(
+        name_pattern: str | None = Field(
             None,
             description="regular expression of a whole file name without its ending, with the "
             "group `run` and perhaps `step`, such as `(?P<run>\\w+)-step(?P<step>\\d+)`; by "
             "default each network is a training run of its own",
         )
 
-        records: str | None = Field(
+        metadata: str | None = Field(
             None,
-            description="CSV or JSON table in the folder: the column `file`, and a column a record "
-            "of its networks; `row`, counted from 0, where a file holds several",
+            description="CSV or JSON table in the folder: the column `file`, and a column for each "
+            "covariate; `row`, counted from 0, where a file holds several networks",
         )
         categories: tuple[str, ...] = Field(
-            (), description="records that are categories though their values are numbers"
+            (), description="covariates that are categories though their values are numbers"
         )
+        renamed: ClassVar[Mapping[str, str]] = {"naming": "name_pattern", "records": "metadata"}
 
         @field_validator("pattern")
         @classmethod
@@ -68,16 +69,23 @@ class Checkpoints(StreamedZoo):
                 raise ValueError("a glob of files inside the folder, such as *.pt or **/last.ckpt")
             return pattern
 
-        @field_validator("naming")
+        @field_validator("name_pattern")
         @classmethod
-        def _names_a_run(cls, naming: str | None) -> str | None:
+        def _names_a_run(cls, name_pattern: str | None) -> str | None:
             try:
-                groups = set(re.compile("(?P<run>)" if naming is None else naming).groupindex)
+                groups = set(
+                    re.compile("(?P<run>)" if name_pattern is None else name_pattern).groupindex
+                )
             except re.error as error:
                 raise ValueError(f"no regular expression: {error}") from error
             if not {"run"} <= groups <= {"run", "step"}:
                 raise ValueError(f"wants the group run and perhaps step, got {sorted(groups)}")
-            return naming
+            return name_pattern
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read: while none of them changes, they are not hashed again."""
+        return (*self._files(), *([self._table.path] if self._table else []))
 
     @property
     def fingerprint(self) -> str:
@@ -89,33 +97,38 @@ class Checkpoints(StreamedZoo):
         return digest.hexdigest()
 
     @property
-    def records(self) -> tuple[Record, ...]:
-        return self._table.records if self._table else ()
+    def covariates(self) -> tuple[Covariate, ...]:
+        return self._table.covariates if self._table else ()
 
     @cached_property
-    def _table(self) -> RecordFile | None:
-        folder, name = Path(self.config.folder).expanduser(), self.config.records
-        return read_records(folder / name, self.config.categories) if name else None
+    def _table(self) -> MetadataTable | None:
+        folder, name = Path(self.config.folder).expanduser(), self.config.metadata
+        return read_metadata(folder / name, self.config.categories) if name else None
 
     def provenance(self) -> list[dict[str, Any]] | None:
         return self._sources
 
-    def collect(self, generator: torch.Generator, report: Report = silent) -> WeightSet:
-        return join(self.pieces(generator, report))
+    def collect(
+        self, generator: torch.Generator, progress: ProgressCallback = no_progress
+    ) -> WeightSet:
+        return concat(self.iter_chunks(generator, progress))
 
-    def pieces(
-        self, generator: torch.Generator, report: Report = silent, most: int | None = None
+    def iter_chunks(
+        self,
+        generator: torch.Generator,
+        progress: ProgressCallback = no_progress,
+        max_bytes: int | None = None,
     ) -> Iterator[WeightSet]:
         files, problems = self._files(), []
         if self._table:
-            self._table.refuse_unused([self._name(path) for path in files])
+            self._table.check_all_used([self._name(path) for path in files])
         runs: dict[str | tuple[int, int], int] = {}
         sources: list[dict[str, Any]] = []
         ignored: dict[str, int] = {}  # told where there are any
         for done, path in enumerate(files):
             try:
                 one = read_checkpoint(
-                    path, self._name(path), self.architecture, self.config.naming, most
+                    path, self._name(path), self.architecture, self.config.name_pattern, max_bytes
                 )
                 noted = self._noted(one.name, self._weight_set(one, done, runs))
             except DataError as error:
@@ -125,13 +138,13 @@ class Checkpoints(StreamedZoo):
                 if one.ignored:
                     ignored = {"ignored_tensors": len(one.ignored)}
                 yield noted.to(generator.device)
-            report(done + 1, len(files), **ignored)
+            progress(done + 1, len(files), **ignored)
         if problems:
             first, rest = problems[:SHOWN], len(problems) - SHOWN
             raise DataError(
                 f"{self.config.folder}: {len(problems)} of {len(files)} files cannot be used\n"
                 + "\n".join([*first, f"  and {rest} more"] if rest > 0 else first)
-                + "\nmend or remove them, or choose others by zoo.pattern"
+                + "\nfix or remove them, or choose others by zoo.pattern"
             )
         self._sources = sources
 
@@ -142,15 +155,17 @@ class Checkpoints(StreamedZoo):
         rows = range(len(one.weights))
         run = torch.tensor([runs.setdefault(one.run or (file, row), len(runs)) for row in rows])
         step = torch.full_like(run, one.step)
-        return WeightSet.of(self.architecture.module, one.weights, one.buffers, run, step)
+        return WeightSet.from_module(
+            self.architecture.template, one.weights, one.buffers, run, step
+        )
 
     def _noted(self, name: str, networks: WeightSet) -> WeightSet:
-        """With the records of their file, where there is a table."""
+        """With the covariates of their file, where there is a table."""
         if self._table is None:
             return networks
-        categories = {r.name: r.categories for r in self.records if r.categories is not None}
-        records = self._table.of(name, len(networks))
-        return replace(networks, records=records, categories=categories)
+        categories = {c.name: c.categories for c in self.covariates if c.categories is not None}
+        covariates = self._table.of(name, len(networks))
+        return replace(networks, covariates=covariates, categories=categories)
 
     def _files(self) -> list[Path]:
         folder, pattern = Path(self.config.folder).expanduser(), self.config.pattern

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
-from wflow_core.interfaces.component import Options, Report, silent
+from wflow_core.interfaces.component import Options, ProgressCallback, no_progress
+from wflow_core.interfaces.needs import RETRAINING
 from wflow_core.interfaces.zoo import ZooSource
 from wflow_core.weights import WeightSet
 
@@ -18,13 +19,15 @@ class GaussianZoo(ZooSource):
         mean: float = Field(1.0, description="mean of every weight")
         std: float = Field(1.0, gt=0, description="standard deviation, not variance")
 
-    offers = frozenset({"retraining"})
+    offers = frozenset({RETRAINING})
 
-    def collect(self, generator: torch.Generator, report: Report = silent) -> WeightSet:
+    def collect(
+        self, generator: torch.Generator, progress: ProgressCallback = no_progress
+    ) -> WeightSet:
         return self.retrain(self.config.networks, generator)
 
     def retrain(self, n: int, generator: torch.Generator) -> WeightSet:
-        size = self.architecture.bound_symmetry.layout.size
+        size = self.architecture.symmetry.layout.size
         noise = torch.randn(n, size, generator=generator, device=generator.device)
         weights = self.config.mean + self.config.std * noise
-        return WeightSet.of(self.architecture.module, weights)
+        return WeightSet.from_module(self.architecture.template, weights)

@@ -8,17 +8,17 @@ from dataclasses import replace
 import torch
 from pydantic import Field, model_validator
 
-from wflow_core.conditions import Record
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.component import Options, Report, silent
+from wflow_core.interfaces.component import Options, ProgressCallback, no_progress
+from wflow_core.interfaces.needs import DATA, INITIALISATIONS, INITIALIZER, RETRAINING
 from wflow_core.interfaces.task import Split, Task
-from wflow_core.interfaces.zoo import ZooSource
+from wflow_core.interfaces.zoo import Covariate, ZooSource
 from wflow_core.weights import WeightSet
-from wflow_core.weights.pieces import join
+from wflow_core.weights.chunks import concat
 from wflow_plugins.zoos.batched_training import BatchedTraining, Optimizer, batches
 
 REPORTS = 50
-"""Times that training tells where it is."""
+"""Progress reports of a training."""
 
 
 class Snapshots(Options):
@@ -31,7 +31,7 @@ class Snapshots(Options):
 class Train(ZooSource):
     """Trains ``networks`` from their own initialisations, which the weight set keeps.
 
-    Its records are the ``loss`` and the ``score`` of each on the validation split.
+    Its covariates are the ``loss`` and the ``score`` of each on the validation split.
     """
 
     class Config(Options):
@@ -53,27 +53,29 @@ class Train(ZooSource):
                 )
             return self
 
-    needs = frozenset({"data", "initializer"})
-    offers = frozenset({"initialisations", "retraining"})
+    needs = frozenset({DATA, INITIALIZER})
+    offers = frozenset({INITIALISATIONS, RETRAINING})
 
     @property
-    def records(self) -> tuple[Record, ...]:
-        return Record(LOSS), Record(SCORE)
+    def covariates(self) -> tuple[Covariate, ...]:
+        return Covariate(LOSS), Covariate(SCORE)
 
-    def collect(self, generator: torch.Generator, report: Report = silent) -> WeightSet:
-        zoo = self._train(self.config.networks, generator, report, self.config.snapshots)
+    def collect(
+        self, generator: torch.Generator, progress: ProgressCallback = no_progress
+    ) -> WeightSet:
+        zoo = self._train(self.config.networks, generator, progress, self.config.snapshots)
         return scored(zoo, self.task, self.architecture)
 
     def retrain(self, n: int, generator: torch.Generator) -> WeightSet:
-        return self._train(n, generator, silent, Snapshots())
+        return self._train(n, generator, no_progress, Snapshots())
 
     def _train(
-        self, n: int, generator: torch.Generator, report: Report, snapshots: Snapshots
+        self, n: int, generator: torch.Generator, progress: ProgressCallback, snapshots: Snapshots
     ) -> WeightSet:
         objective = self.task.objective
         assert objective is not None  # by `needs`
-        module, o = self.architecture.module, self.config
-        initial = WeightSet.of(module, self.architecture.initialize(n, generator))
+        module, o = self.architecture.template, self.config
+        initial = WeightSet.from_module(module, self.architecture.initialize(n, generator))
         initial = initial.to(generator.device)
         data = self.task.splits["train"].to(generator.device)
         per_epoch = -(-len(data) // o.batch_size)
@@ -84,10 +86,10 @@ class Train(ZooSource):
             late = step > per_epoch * snapshots.discard_epochs
             if step == total or (snapshots.every and late and step % snapshots.every == 0):
                 at = torch.full_like(initial.step, step)
-                kept.append(replace(training.reached(), step=at, initial=initial.weights))
+                kept.append(replace(training.snapshot(), step=at, initial=initial.weights))
             if step % -(-total // REPORTS) == 0 or step == total:
-                report(step, total)
-        return join(kept)
+                progress(step, total)
+        return concat(kept)
 
     def _batches(self, data: Split, n: int, generator: torch.Generator) -> Iterator[Split]:
         o = self.config
@@ -95,13 +97,13 @@ class Train(ZooSource):
 
 
 LOSS, SCORE = "loss", "score"
-"""Names of the records: the loss, and the first other score of the task, such as accuracy."""
+"""Names of the covariates: the loss, and the first other score of the task, such as accuracy."""
 
 
 @torch.no_grad()
 def scored(zoo: WeightSet, task: Task, architecture: Architecture) -> WeightSet:
-    """The same, with records of the loss and the score of each network on the split ``val``."""
-    objective, networks = task.objective, architecture.networks
+    """The same, with covariates: the loss and the score of each network on the split ``val``."""
+    objective, networks = task.objective, architecture.batched
     assert objective is not None  # by `needs`
     val, found = task.splits["val"].to(zoo.weights.device), []
     size = networks.chunk(val.x)
@@ -110,4 +112,4 @@ def scored(zoo: WeightSet, task: Task, architecture: Architecture) -> WeightSet:
         first = next((name for name in scores if name != LOSS), LOSS)
         found.append(torch.stack([scores[LOSS], scores[first]]).float())
     loss, score = torch.cat(found, 1)
-    return replace(zoo, records={LOSS: loss, SCORE: score})
+    return replace(zoo, covariates={LOSS: loss, SCORE: score})

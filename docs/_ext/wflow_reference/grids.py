@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wflow_core.sweep.grid import Column, Grid, Row
+from wflow_plugins.sweep.grid import Column, Grid, Row
 from wflow_reference.options import Row as Option, rows, table
 
 TAKES = {"rows": "list of [rows](#grid-row)", "columns": "list of [columns](#grid-column)"}

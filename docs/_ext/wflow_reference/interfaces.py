@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 from wflow_core import registry
-from wflow_core.hooks import HookSpecs
+from wflow_core.interfaces.hook import HookSpecs
 from wflow_core.interfaces.component import Component
 from wflow_core.space import REASONS
 from wflow_reference.components import builtins, first, interface as class_of

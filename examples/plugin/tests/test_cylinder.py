@@ -18,7 +18,7 @@ from wflow_example.cylinder import Cylinder
 from wflow_example.wide_and_deep import WideAndDeep
 
 NETWORK = WideAndDeep(Signature((6,), 3), hidden=4)
-SYMMETRY = NETWORK.bound_symmetry
+SYMMETRY = NETWORK.symmetry
 
 
 def networks(n: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from wflow_core.interfaces.task import Signature
-from wflow_core.symmetry import Element
+from wflow_core.symmetry import GroupElement
 from wflow_core.testing import ArchitectureContract
 from wflow_core.testing.world import seeded
 from wflow_example.wide_and_deep import WideAndDeep
@@ -20,9 +20,9 @@ class TestWideAndDeep(ArchitectureContract):
 
 def test_no_symmetry_touches_the_wide_part() -> None:
     """Only what lies at hidden units is moved, and every unit of it."""
-    symmetry = WideAndDeep(Signature((6,), 3), hidden=4).bound_symmetry
+    symmetry = WideAndDeep(Signature((6,), 3), hidden=4).symmetry
     weights = torch.randn(2, symmetry.layout.size, generator=seeded())
-    flipped = symmetry.act(weights, Element(scale={"hidden": -torch.ones(2, 4)}))
+    flipped = symmetry.act(weights, GroupElement(scale={"hidden": -torch.ones(2, 4)}))
     before, after = symmetry.layout.unflatten(weights), symmetry.layout.unflatten(flipped)
     for name in ("wide.weight", "out.bias"):
         assert torch.equal(after[name], before[name])

@@ -43,7 +43,7 @@ class WideAndDeep(Architecture):
         inputs, outputs = prod(self.signature.inputs), self.signature.outputs
         return WideAndDeepModule(inputs, self.config.hidden, outputs)
 
-    def symmetry(self) -> Symmetry:
+    def define_symmetry(self) -> Symmetry:
         groups = {
             "input": Group(prod(self.signature.inputs), "anchored"),
             "hidden": Group(self.config.hidden, "free", "sign"),
@@ -56,4 +56,4 @@ class WideAndDeep(Architecture):
             Part("out.weight", ("class", "hidden"), power={"hidden": -1}),
             Part("out.bias", ("class",)),
         )
-        return Symmetry(groups, parts, WeightLayout.of_parameters(self.module))
+        return Symmetry(groups, parts, WeightLayout.of_parameters(self.template))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, Part
-from wflow_core.symmetry.parts import BoundPart
+from wflow_core.symmetry.parts import ResolvedView
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.tracing.drafts import Draft, Drafter, Unsaid
 from wflow_plugins.architectures.tracing.families import Families
@@ -93,7 +93,7 @@ def coverage(groups: dict[str, Group], parts: tuple[Part, ...], layout: WeightLa
     for part in parts:
         if part.buffer:
             continue
-        bound = BoundPart.of(part, groups, layout)
+        bound = ResolvedView.of(part, groups, layout)
         for axis in bound.axes:
             for group, start, stop in axis or ():
                 total += stop - start

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.groups import Element, Group, Part
+from wflow_core.symmetry.groups import Group, GroupElement, Part
 from wflow_core.weights import WeightLayout
 
 TOLERANCE = 1e-9
@@ -63,13 +63,13 @@ class _World:
         drawn = self.symmetry.random(1, self.generator.manual_seed(seed + 1), torch.float64)
         if name not in (moved := getattr(drawn, what)):
             return True
-        after = self._outputs(self._moved(name, Element(**{what: {name: moved[name]}})))
+        after = self._outputs(self._moved(name, GroupElement(**{what: {name: moved[name]}})))
         return all(
             bool(((a - b).abs() <= TOLERANCE * (1 + b.abs().max())).all())
             for a, b in zip(after, self.before, strict=True)
         )
 
-    def _moved(self, name: str, element: Element) -> dict[str, Tensor]:
+    def _moved(self, name: str, element: GroupElement) -> dict[str, Tensor]:
         """The tensors that a group lies on moved, the others as they are."""
         state = dict(self.state)
         for part in self.symmetry.parts:

@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from wflow_core.interfaces.objective import Regression
 from wflow_core.interfaces.task import Split
-from wflow_core.objectives import Regression
 from wflow_core.weights import WeightSet
 from wflow_plugins.report.data import RunData
 from wflow_plugins.report.figures.canvas import LOOKS, Picture, legend, look, svg
@@ -84,7 +84,7 @@ def _bands(run: RunData, networks: WeightSet, test: Split) -> Bands:
     low, high = test.x.min().item(), test.x.max().item()
     x = torch.linspace(low, high, GRID, device=networks.weights.device)
     architecture = run.flow.sampled.assembly.architecture
-    values = architecture.networks(networks.weights, x.unsqueeze(1), networks.buffers)[..., 0]
+    values = architecture.batched(networks.weights, x.unsqueeze(1), networks.buffers)[..., 0]
     values = values.double().cpu()
     at = torch.tensor(QUANTILES, dtype=values.dtype)
     return Bands(x.cpu(), values.mean(0), torch.quantile(values, at, dim=0))

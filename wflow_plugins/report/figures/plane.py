@@ -14,7 +14,7 @@ def seen_from_above(run: RunData) -> Picture | None:
     """None where the zoo does not span a plane."""
     if too_large(run):
         return None
-    found = plane(run.flow.sampled.assembly.architecture.bound_symmetry, run.zoo, run.samples)
+    found = plane(run.flow.sampled.assembly.architecture.symmetry, run.zoo, run.samples)
     if found is None:
         return None
     first, second = (f"{100 * share:.2g} %" for share in found.share.tolist())

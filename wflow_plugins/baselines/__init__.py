@@ -1,0 +1,1 @@
+"""Built-in baselines, one a file; registered in pyproject.toml like anybody's."""

@@ -1,0 +1,1 @@
+"""Conditioning on covariates of networks: columns of numbers, their embedding, guidance."""

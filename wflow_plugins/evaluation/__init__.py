@@ -1,0 +1,1 @@
+"""Measuring populations of networks: samples beside the zoo and the baselines."""

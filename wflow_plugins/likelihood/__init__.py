@@ -1,0 +1,1 @@
+"""Log-densities of networks under a trained flow."""

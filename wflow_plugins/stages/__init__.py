@@ -1,0 +1,1 @@
+"""Built-in stages, one a file; registered in pyproject.toml like anybody's."""

@@ -1,0 +1,1 @@
+"""Built-in distributions of training times, one a file; registered in pyproject.toml."""
