@@ -67,7 +67,7 @@ KINDS: dict[str, Kind] = {
 }
 FIELDS = {of.field: kind for kind, of in KINDS.items() if of.field}
 """Field of a spec -> kind."""
-COMMANDS, DEFAULTS = "wflow.commands", "wflow.defaults"
+COMMANDS, DEFAULTS, RUN_OPTIONS = "wflow.commands", "wflow.defaults", "wflow.run_options"
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,11 @@ def commands() -> dict[str, Plugin]:
     return {p.name: p for p in reversed(_all_plugins()) if p.kind == "command"}
 
 
+def run_options() -> list[Plugin]:
+    """Options of ``wflow run``, by name."""
+    return sorted((p for p in _all_plugins() if p.kind == "run option"), key=lambda p: p.name)
+
+
 def defaults() -> Mapping[str, Any]:
     """Components of spec fields that a spec leaves out, by field; see ``wflow.defaults``.
 
@@ -108,7 +113,7 @@ def defaults() -> Mapping[str, Any]:
     """
     merged: dict[str, Any] = {}
     for plugin in (p for p in _all_plugins() if p.kind == "default"):
-        merged = dict(_imported(plugin)) | merged
+        merged = dict(import_plugin(plugin)) | merged
     return merged
 
 
@@ -141,7 +146,7 @@ def _scan(path: tuple[tuple[str, int], ...]) -> tuple[Plugin, ...]:
 def _entry_points(dist: Distribution) -> list[Plugin]:
     """What a distribution offers; nothing where its metadata is damaged."""
     groups = {of.group: kind for kind, of in KINDS.items()}
-    groups |= {COMMANDS: "command", DEFAULTS: "default"}
+    groups |= {COMMANDS: "command", DEFAULTS: "default", RUN_OPTIONS: "run option"}
     try:
         ours = dict.fromkeys(e for e in dist.entry_points if e.group in groups)
         name = dist.metadata["Name"] if ours else ""
@@ -180,7 +185,7 @@ def load(kind: str, name: str) -> type[Any]:
 
 def load_plugin(plugin: Plugin) -> type[Any]:
     """The same for a plugin that was found."""
-    loaded, interface = _imported(plugin), interface_of(plugin.kind)
+    loaded, interface = import_plugin(plugin), interface_of(plugin.kind)
     if not (isinstance(loaded, type) and issubclass(loaded, interface)):
         of = f"{interface.__module__}.{interface.__qualname__}"
         raise PluginError(f"{plugin.label} is {loaded!r}, not a subclass of {of}")
@@ -191,7 +196,12 @@ def load_plugin(plugin: Plugin) -> type[Any]:
     return loaded
 
 
-def _imported(plugin: Plugin) -> Any:
+def import_plugin(plugin: Plugin) -> Any:
+    """Import what an entry point names.
+
+    Raises:
+        PluginError: it fails to import.
+    """
     try:
         return plugin.entry_point.load()
     except (Exception, SystemExit) as error:
@@ -239,7 +249,7 @@ def load_command(plugin: Plugin) -> Any:
     """
     import click
 
-    command = _imported(plugin)
+    command = import_plugin(plugin)
     if not isinstance(command, click.Command):
         value = plugin.entry_point.value
         raise PluginError(f"{plugin.label} ({value}) is {command!r}, not a click command")

@@ -1,4 +1,4 @@
-"""Commands that tell whether a spec is right: ``check``, and ``schema`` for editors."""
+"""Commands that validate a spec: ``check``, and ``schema`` for editors."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wflow_core.cli.commands import FIX, clear_errors
+from wflow_core.cli.commands import USER_ERROR, report_errors
 from wflow_core.cli.options import ALLOW_CODE, JSON, SET, SPEC
 from wflow_core.errors import DataError, SpecError, WflowError
 
 if TYPE_CHECKING:
-    from wflow_core.assembly.assembly import Assembly
+    from wflow_core.interfaces.components import Components
 
 
 @click.command()
@@ -22,51 +22,54 @@ if TYPE_CHECKING:
 @SET
 @ALLOW_CODE
 @JSON
-@clear_errors
+@report_errors
 def check(spec: Path, overrides: tuple[str, ...], allow_code: bool, as_json: bool) -> None:
     """Check SPEC without running it: every problem at once, each at file:line:column.
 
-    Data is looked for, not read. With --json, the spec with every option written out; or what is
-    wrong: {"ok": false, "problems": [{"file", "line", "column", "message"}]}.
+    Data is located, not read. With --json, the spec with every option written out, or
+    {"ok": false, "problems": [{"file", "line", "column", "message"}]}.
     """
     try:
-        assembled, places = _checked(spec, overrides, allow_code)
+        assembled, locations = _checked(spec, overrides, allow_code)
     except WflowError as error:
         if not as_json:
             raise
         found = error.problems if isinstance(error, SpecError) else [str(error)]
-        told = {"ok": False, "problems": [_with_place(line) for line in found]}
-        click.echo(json.dumps(told, indent=2))
-        sys.exit(FIX)
+        problems = {"ok": False, "problems": [_with_location(line) for line in found]}
+        click.echo(json.dumps(problems, indent=2))
+        sys.exit(USER_ERROR)
     if as_json:
-        click.echo(json.dumps(assembled.resolved, indent=2))
+        click.echo(json.dumps(dict(assembled.resolved), indent=2))
         return
     symmetry = assembled.architecture.symmetry
-    click.echo(f"{spec}: right; {symmetry.layout.size} weights; its groups as declared:")
+    click.echo(f"{spec}: valid; {symmetry.layout.size} parameters; symmetry groups:")
     click.echo(symmetry.describe())
-    if assembled.derived:
-        size = assembled.derived.architecture.symmetry.layout.size
-        click.echo(f"samples are of {assembled.derived.architecture}: {size} weights")
-    for name, place in places.items():
-        click.echo(f"data of {name}: {place}")
+    _echo_other_architectures(assembled)
+    for name, location in locations.items():
+        click.echo(f"data of {name}: {location}")
 
 
 @click.command()
-@click.option("--grid", is_flag=True, help="That of grids, for `wflow sweep`, instead.")
-@clear_errors
-def schema(grid: bool) -> None:
+@report_errors
+def schema() -> None:
     """Print the JSON schema of specs, with the options of every installed component."""
-    if grid:
-        from wflow_plugins.sweep.schema import grid_schema as made
-    else:
-        from wflow_core.specs.schema import spec_schema as made
+    from wflow_core.specs.schema import spec_schema
 
-    click.echo(json.dumps(made(), indent=2))
+    click.echo(json.dumps(spec_schema(), indent=2))
+
+
+def _echo_other_architectures(assembled: Components) -> None:
+    from wflow_core.interfaces.architecture import Architecture
+    from wflow_core.specs.problems import dotted
+
+    for path, of in assembled.built.items():
+        if isinstance(of, Architecture) and of is not assembled.architecture:
+            click.echo(f"{dotted(path)}: {of}: {of.symmetry.layout.size} parameters")
 
 
 def _checked(
     spec: Path, overrides: tuple[str, ...], allow_code: bool
-) -> tuple[Assembly, dict[str, str]]:
+) -> tuple[Components, dict[str, str]]:
     """The components, and where the data of each task is."""
     from wflow_core.assembly.assemble import assemble
     from wflow_core.interfaces.task import Task
@@ -75,21 +78,21 @@ def _checked(
 
     file = load_spec(spec, overrides, allow_code)
     assembled = assemble(file)
-    places: dict[str, str] = {}
+    locations: dict[str, str] = {}
     absent: list[str] = []
-    for path, found in file.found.items():
+    for path, found in file.components.items():
         if issubclass(found.cls, Task):
             try:
-                places[dotted(path)] = found.cls(**found.options).locate()
+                locations[dotted(path)] = assembled.built[path].locate()
             except DataError as error:
-                absent.append(f"{file.source.place(path)}: {dotted(path)}: {error}")
+                absent.append(f"{file.source.location(path)}: {dotted(path)}: {error}")
     if absent:
         raise SpecError(absent)
-    return assembled, places
+    return assembled, locations
 
 
-def _with_place(problem: str) -> dict[str, Any]:
-    """A problem with its place beside it; None where it has none, as of ``--set``."""
+def _with_location(problem: str) -> dict[str, Any]:
+    """A problem with its location beside it; None where it has none, as of ``--set``."""
     from wflow_core.specs.problems import location_key
 
     file, line, column, _ = location_key(problem)

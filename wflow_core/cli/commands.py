@@ -16,14 +16,14 @@ import click
 from wflow_core import registry
 from wflow_core.cli.inspection import summary
 from wflow_core.errors import PluginError, WflowError
-from wflow_core.pipeline.error_origin import blame
+from wflow_core.pipeline.error_origin import find_origin
 
 # What torch says of it, on the CPU and on CUDA.
 NO_MEMORY = re.compile("can't allocate memory|out of memory", re.IGNORECASE)
-FIX = 2
-"""Exit code of anything that the user can mend."""
+USER_ERROR = 2
+"""Exit code of an error that the user can fix."""
 TRACEBACK = "WFLOW_TRACEBACK"
-"""Environment variable that has errors of other packages shown with their traceback."""
+"""Environment variable that shows errors of third-party packages with their traceback."""
 
 
 # A file without a name that cannot take more is what the output goes to.
@@ -43,9 +43,9 @@ class LazyCommands(click.Group):
                 raise
             with suppress(OSError):
                 click.echo(f"wflow: the output cannot be written: {error.strerror}", err=True)
-            _forget(sys.stdout)
-            _forget(sys.stderr)
-            sys.exit(FIX)
+            _detach_stream(sys.stdout)
+            _detach_stream(sys.stderr)
+            sys.exit(USER_ERROR)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *registry.commands()})
@@ -74,48 +74,48 @@ def _short_help(plugin: registry.Plugin) -> str:
     return summary(plugin) or f"(from {plugin.origin})"
 
 
-def _forget(stream: Any) -> None:
-    """Let go of what a stream still holds, which the interpreter would write when it ends."""
+def _detach_stream(stream: Any) -> None:
+    """Discard what a stream still buffers, which the interpreter would write at exit."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-def clear_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """One clear message and exit code 2 for what the user can mend; 130 for an interrupt."""
+def report_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """One message and exit code 2 for an error that the user can fix; 130 for an interrupt."""
 
     @wraps(command)
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
         except WflowError as error:
-            told = "\n".join([str(error), *getattr(error, "__notes__", [])])
-            click.echo(f"wflow: {told}" if "\n" not in told else told, err=True)
-            sys.exit(FIX)
+            message = "\n".join([str(error), *getattr(error, "__notes__", [])])
+            click.echo(f"wflow: {message}" if "\n" not in message else message, err=True)
+            sys.exit(USER_ERROR)
         except KeyboardInterrupt:
-            click.echo("wflow: interrupted; the same command goes on from here", err=True)
+            click.echo("wflow: interrupted; run the same command again to resume", err=True)
             sys.exit(130)
         except Exception as error:
-            _tell(error)
+            _report_unexpected(error)
 
     return call
 
 
-def _tell(error: Exception) -> NoReturn:
-    """An error that nobody foresaw: one line where the user can do something, else a traceback."""
+def _report_unexpected(error: Exception) -> NoReturn:
+    """An unexpected error: one line where a third-party plugin raised it, else a traceback."""
     if isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))
     ):
         fix = "ask for fewer or smaller networks, or for a smaller batch_size"
         why = (str(error) or type(error).__name__).splitlines()[0]
         click.echo(f"wflow: there is not enough memory; {fix} ({why})", err=True)
-        sys.exit(FIX)
+        sys.exit(USER_ERROR)
     output = isinstance(error, OSError) and error.filename is None and error.errno in OUTPUT
     if output or isinstance(error, click.ClickException | click.Abort | click.exceptions.Exit):
         raise error
-    found = blame(error)
-    if found.foreign and not os.environ.get(TRACEBACK):
-        fix = f"mend it, or take another; {TRACEBACK}=1 shows the traceback"
-        click.echo(f"wflow: {found.told(error)}; {fix}", err=True)
-        sys.exit(FIX)
-    error.add_note(f"wflow: {found.told(error)}")
+    origin = find_origin(error)
+    if origin.third_party and not os.environ.get(TRACEBACK):
+        fix = f"fix it, or take another; {TRACEBACK}=1 shows the traceback"
+        click.echo(f"wflow: {origin.format(error)}; {fix}", err=True)
+        sys.exit(USER_ERROR)
+    error.add_note(f"wflow: {origin.format(error)}")
     raise error

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from wflow_core.errors import PluginError
-from wflow_core.registry import Plugin, clash, load_command, load_plugin
+from wflow_core.registry import Plugin, duplicate_message, load_command, load_plugin
 
 Problems = dict[Plugin, str | None]
 
@@ -30,7 +30,7 @@ def problems(plugins: Iterable[Plugin], check: bool = False) -> Problems:
     plugins = list(plugins)
     for plugin in plugins:
         same = [p for p in plugins if (p.kind, p.name) == (plugin.kind, plugin.name)]
-        found[plugin] = clash(same) if len(same) > 1 else _hidden(plugin)
+        found[plugin] = duplicate_message(same) if len(same) > 1 else _hidden(plugin)
         found[plugin] = found[plugin] or (imported(plugin) if check else read(plugin))
     return found
 
@@ -42,7 +42,7 @@ def _hidden(plugin: Plugin) -> str | None:
     if plugin.kind != "command" or not isinstance(program, click.Group):
         return None
     return (
-        "has the name of wflow's own command; rename it"
+        "has the name of a command of the core; rename it"
         if plugin.name in program.commands
         else None
     )
@@ -62,17 +62,14 @@ def imported(plugin: Plugin) -> str | None:
 
 def _against_interface(cls: type[Any], kind: str) -> str | None:
     from wflow_core.interfaces.component import Options
-    from wflow_core.space import REASONS
-    from wflow_core.specs.components import ON_TASK
+    from wflow_core.specs.resolve import own_names
 
     if not (isinstance(cls.Config, type) and issubclass(cls.Config, Options)):
         return f"its Config is {cls.Config!r}, not a subclass of {Options.__module__}.Options"
-    if taken := {"type", *ON_TASK.get(kind, ())} & cls.Config.model_fields.keys():
+    if taken := {"type", *own_names(kind)} & cls.Config.model_fields.keys():
         return f"has an option {min(taken)!r}, a word that a spec keeps for itself; rename it"
-    names = cls.needs if isinstance(cls.needs, frozenset) else {str(cls.needs)}
-    named = {name: name if name in REASONS else name.partition(":")[0] for name in names}
-    if unknown := sorted(name for name, known in named.items() if known not in REASONS):
-        return f"needs {', '.join(unknown)}; what can be needed: {', '.join(REASONS)}"
+    if not isinstance(cls.needs, frozenset) or not isinstance(cls.offers, frozenset):
+        return "its needs and offers must be frozensets of names"
     return None
 
 

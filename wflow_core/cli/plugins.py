@@ -1,0 +1,47 @@
+"""The command ``wflow plugins``."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from wflow_core import registry
+from wflow_core.cli.commands import USER_ERROR, report_errors
+from wflow_core.cli.options import JSON
+from wflow_core.errors import WflowError, suggest
+
+
+@click.command()
+@click.argument("kind", required=False)
+@click.option("--check", is_flag=True, help="Import each, and compare it with its interface.")
+@JSON
+@report_errors
+def plugins(kind: str | None, check: bool, as_json: bool) -> None:
+    """List installed plugins, their distributions, and which are broken.
+
+    Sources are read, not imported; --check imports them, and exits with code 2 where a plugin is
+    broken.
+    """
+    from wflow_core.cli.inspection import problems
+
+    kinds = [*registry.KINDS, "command"]
+    if kind and kind not in kinds:
+        guess = suggest(kind, kinds)
+        raise WflowError(f"unknown kind {kind!r}{guess}; kinds: {', '.join(kinds)}")
+    listed = (p for each in ([kind] if kind else kinds) for p in registry.plugins(each))
+    found = problems(listed, check)
+    if as_json:
+        rows = [{"kind": p.kind, "name": p.name, "distribution": p.distribution,
+                 "version": p.version, "problem": why} for p, why in found.items()]  # fmt: skip
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        width = max((len(p.name) for p in found), default=0)
+        for p, why in found.items():
+            broken = f"  broken: {why}" if why else ""
+            click.echo(f"{p.kind:<14} {p.name:<{width}} {p.origin}{broken}")
+    broken_ones = [p.label for p, why in found.items() if why]
+    if check and broken_ones:
+        click.echo(f"wflow: broken: {'; '.join(broken_ones)}", err=True)
+        sys.exit(USER_ERROR)

@@ -1,0 +1,1 @@
+"""Options that name code, which a spec may import only where the user allows it."""
