@@ -40,7 +40,7 @@ ALIGNERS = {
     "weight_matching": (WeightMatching, {}),
     "weight_matching, normalize": (WeightMatching, {"normalize": True}),
     "sinkhorn_rebasin": (SinkhornRebasin, {}),
-    "sinkhorn_rebasin, no polish": (SinkhornRebasin, {"polish": 0}),
+    "sinkhorn_rebasin, no refinement": (SinkhornRebasin, {"refine_sweeps": 0}),
     "sinkhorn_rebasin, midpoint": (SinkhornRebasin, {"objective": "midpoint"}),
     "sinkhorn_rebasin, random": (SinkhornRebasin, {"objective": "random"}),
     "activation_matching": (ActivationMatching, {}),
@@ -130,8 +130,8 @@ def main() -> None:
         "barriers": {str(seed): before_and_after(seed) for seed in range(options.seeds)},
         "other trainings": [{**o, **barriers(trained(100, 0, **o))} for o in OTHERS],
         "sinkhorn": {
-            name: batched(options.networks, options.alone, {"rounds": 0} | more)
-            for name, more in (("default", {}), ("no polish", {"polish": 0}))
+            name: batched(options.networks, options.alone, {"reference_updates": 0} | more)
+            for name, more in (("default", {}), ("no refinement", {"refine_sweeps": 0}))
         },
     }
     options.out.write_text(json.dumps(results, indent=2) + "\n")

@@ -25,7 +25,7 @@ from wflow_core.assembly.assembly import Assembly
 from wflow_core.flows.flow import Flow
 from wflow_core.flows.training import Trainer
 from wflow_core.interfaces.task import Split
-from wflow_core.interfaces.objective import Classification
+from wflow_plugins.objectives import Classification
 from wflow_core.space import PointSet
 from wflow_core.specs.spec import load_spec
 from wflow_core.weights import WeightSet

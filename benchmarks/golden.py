@@ -228,7 +228,7 @@ def sweep() -> dict[str, Any]:
 
     Path("main.yaml").write_text(spec_text("main"))
     Path("grid.yaml").write_text(GRID)
-    found = run_sweep("grid.yaml", "grid", say=lambda text: None)
+    found = run_sweep("grid.yaml", "grid")
     cells = {row["name"]: row["cells"]["samples.accuracy"]["mean"] for row in found["rows"]}
     return {"files": {}, "metrics": cells}
 

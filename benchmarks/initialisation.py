@@ -33,8 +33,8 @@ from wflow_core.assembly.builder import misfit
 from wflow_core.errors import DataError, WflowError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Task
-from wflow_core.interfaces.objective import Classification
-from wflow_core.pipeline.record import versions
+from wflow_plugins.objectives import Classification
+from wflow_core.pipeline.run_folder import versions
 from wflow_plugins.stages.trained_flow import TrainedFlow
 from wflow_core.seeds import stage_generator
 from wflow_core.storage.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wflow_plugins.sweep.text import NONE, escaped, markdown, shown
+from wflow_plugins.sweep.text import EMPTY, escape, format_cell, render_markdown
 
 Table = dict[str, Any]
 
@@ -21,7 +21,7 @@ def whole(table: Table) -> list[str]:
     """A table as Markdown, and how it came about in one line."""
     if "columns" not in table:
         return [*flat(table["rows"]), "", _about(table)]
-    lines = [line for line in markdown(table).splitlines() if line.startswith("|")]
+    lines = [line for line in render_markdown(table).splitlines() if line.startswith("|")]
     return [*lines, "", _about(table)]
 
 
@@ -31,15 +31,15 @@ def flat(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     keys = [key for key in keys if key.removesuffix(STD) == key or key[: -len(STD)] not in keys]
     body = [[_cell(row.get(key), row.get(key + STD)) for key in keys] for row in rows]
     rule = ["---", *["---:"] * (len(keys) - 1)]
-    return [f"| {' | '.join(cells)} |" for cells in ([escaped(k) for k in keys], rule, *body)]
+    return [f"| {' | '.join(cells)} |" for cells in ([escape(k) for k in keys], rule, *body)]
 
 
 def _cell(value: Any, std: float | None) -> str:
     if isinstance(value, float) and 0 < abs(value) < TINY and not std:
         return f"{value:.0e}"
     if isinstance(value, float):
-        return shown({"mean": value, "std": std}, 3 if abs(value) < 10 else 1)
-    return NONE if value is None else escaped(str(value))
+        return format_cell({"mean": value, "std": std}, 3 if abs(value) < 10 else 1)
+    return EMPTY if value is None else escape(str(value))
 
 
 def _about(table: Table) -> str:
@@ -54,14 +54,14 @@ def _about(table: Table) -> str:
     said += [f"{table['seconds']:.1f} s in all"] if "seconds" in table else []
     said += [" and ".join(dict.fromkeys(_machine(m["machine"]) for m in made if "machine" in m))]
     said += [" and ".join(dict.fromkeys(_versions(m["versions"]) for m in made if "versions" in m))]
-    return "; ".join([*filter(None, said), *map(escaped, table.get("notes", ()))]) + "."
+    return "; ".join([*filter(None, said), *map(escape, table.get("notes", ()))]) + "."
 
 
 def _machine(machine: Table) -> str:
     system = machine.get("system") or machine.get("processor", "")
     cores = machine.get("cores") or machine.get("cpus")
     told = [system, f"{cores} cores" if cores else "", machine.get("device", "")]
-    return ", ".join([*filter(None, told), f"threads: {machine.get('threads', NONE)}"])
+    return ", ".join([*filter(None, told), f"threads: {machine.get('threads', EMPTY)}"])
 
 
 def _versions(versions: Table) -> str:

@@ -44,7 +44,7 @@ def spec(networks: Path, canonicalizer: str, rounds: int) -> dict:
         "task": {"type": "sentiment"},
         "architecture": {"type": "bert"} | BASE,
         "zoo": {"type": "checkpoints", "folder": str(networks)},
-        "canonicalizers": [{"type": canonicalizer, "rounds": rounds}],
+        "canonicalizers": [{"type": canonicalizer, "reference_updates": rounds}],
         "codec": {"type": "pca", "components": 2},
         "prior": "gaussian",
         "coupling": "independent",
@@ -52,7 +52,7 @@ def spec(networks: Path, canonicalizer: str, rounds: int) -> dict:
         "train": {"iterations": 100, "held_out": 0},
         "solver": {"type": "euler", "steps": 8},
         "sample": {"networks": 4},
-        "nulls": [],
+        "baselines": [],
         "metrics": [],
         "hooks": [],
     }

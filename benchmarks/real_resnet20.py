@@ -50,7 +50,7 @@ class Real:
         folder = str(data / "checkpoints")
         zoo = Checkpoints(self.task, self.a, folder=folder, pattern=CHECKPOINT)
         self.network = zoo.collect(torch.Generator())
-        self.matching = WeightMatching(self.a, self.task, rounds=0)
+        self.matching = WeightMatching(self.a, self.task, reference_updates=0)
         self.matching.fit(self.network)
 
     @property

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from wflow_core.interfaces.task import Signature, Split
 from wflow_core.networks import batched
-from wflow_core.interfaces.objective import Classification
+from wflow_plugins.objectives import Classification
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.zoos.batched_training import BatchedTraining, Optimizer

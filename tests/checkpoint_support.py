@@ -19,7 +19,7 @@ State = dict[str, Tensor]
 
 
 def networks(n: int = 3) -> WeightSet:
-    return WeightSet.from_module(MLP.module, MLP.initialize(n, torch.Generator().manual_seed(0)))
+    return WeightSet.from_module(MLP.template, MLP.initialize(n, torch.Generator().manual_seed(0)))
 
 
 def source(folder: Path, **options: Any) -> Checkpoints:

@@ -12,7 +12,7 @@ from torch import Tensor
 from wflow_plugins.streaming.column_files import stacked_columns
 from wflow_core.testing.world import seeded, small_network
 from wflow_core.weights import WeightSet
-from wflow_plugins.streaming.columns import JoinedColumns
+from wflow_plugins.streaming.columns import ConcatColumns
 from wflow_plugins.codecs.pca import Pca
 
 NETWORK = small_network()
@@ -22,7 +22,7 @@ MODES = ["none", "part", "weight"]
 
 
 def zoo_of(weights: Tensor) -> WeightSet:
-    return WeightSet.from_module(NETWORK.module, weights)
+    return WeightSet.from_module(NETWORK.template, weights)
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -35,7 +35,7 @@ def low_rank(n: int, rank: int, noise: float = 0.0, seed: int = 0) -> Tensor:
     return 10 + signal + noise * normal(n, P, seed=seed + 2)
 
 
-def sharded(weights: Tensor, folder: Path, shards: int = 3) -> JoinedColumns:
+def sharded(weights: Tensor, folder: Path, shards: int = 3) -> ConcatColumns:
     """The same in safetensors files of some networks each."""
     for i, rows in enumerate(weights.tensor_split(shards)):
         save_file({"weights": rows.contiguous()}, folder / f"{i}.safetensors")

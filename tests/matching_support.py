@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_core.interfaces.objective import Classification
 from wflow_core.symmetry import GroupElement, Symmetry
+from wflow_plugins.objectives import Classification
 
 
 class OfBlock(Architecture):

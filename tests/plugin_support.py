@@ -37,7 +37,7 @@ zoo: {type: train, networks: 24, epochs: 2}
 prior: initializer
 coupling: trajectory
 velocity: {type: neuron_transformer, width: 16, layers: 1, heads: 2}
-train: {iterations: 30, evaluate_every: 10, batch_size: 8}
+train: {iterations: 30, evaluate_every: 10, checkpoint_every: 10, batch_size: 8}
 solver: {type: euler, steps: 4}
 sample: {networks: 8}
 metrics: [task_score, model_average, novelty]

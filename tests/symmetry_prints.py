@@ -9,6 +9,7 @@ import torch
 
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.parts import ResolvedView
+from wflow_plugins.architectures.tracing.verify import read_part
 
 
 def fingerprint(symmetry: Symmetry) -> list[Any]:
@@ -38,7 +39,7 @@ def _on(symmetry: Symmetry, name: str) -> list[tuple[ResolvedView, torch.Tensor]
         layout = symmetry.buffer_layout if part.part.buffer else symmetry.layout
         if any(name == g for axis in part.axes for g, _, _ in axis or ()):
             tensors = layout.unflatten(torch.arange(layout.size)[None])
-            found.append((part, part.read(tensors[part.part.tensor])[0]))
+            found.append((part, read_part(part, tensors[part.part.tensor])[0]))
     return found
 
 

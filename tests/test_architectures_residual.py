@@ -18,15 +18,15 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.groups import GroupElement, Group, Part
-from wflow_plugins.matching.matching import align
-from wflow_plugins.manifolds.unit_spheres import unit_spheres
+from wflow_core.symmetry.groups import Group, GroupElement, Part
 from wflow_core.testing.world import SmallTask, seeded
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.cnn import Cnn
 from wflow_plugins.architectures.resnet18 import Resnet18
 from wflow_plugins.architectures.resnet20 import Resnet20
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere
+from wflow_plugins.manifolds.unit_spheres import unit_spheres
+from wflow_plugins.matching.matching import align
 from wflow_plugins.zoos.checkpoints import Checkpoints
 
 IMAGE = Signature((3, 9, 8), 5)
@@ -67,9 +67,9 @@ def drawn(symmetry: Symmetry, n: int) -> tuple[Tensor, Tensor]:
 
 def outputs(a: Architecture, weights: Tensor, buffers: Tensor, x: Tensor | None = None) -> Tensor:
     x = a.signature.draw(2, seeded(3)).double() if x is None else x
-    a.networks.module.to(x.dtype)
+    a.batched.module.to(x.dtype)
     with torch.no_grad():
-        return a.networks(weights, x, buffers)
+        return a.batched(weights, x, buffers)
 
 
 def far(after: Tensor, before: Tensor) -> float:
@@ -258,7 +258,7 @@ def real() -> tuple[Resnet20, WeightSet]:
     a = Resnet20(Signature((3, 32, 32), 10))
     folder, pattern = str(CHECKPOINT.parent), CHECKPOINT.name
     zoo = Checkpoints(SmallTask(), a, folder=folder, pattern=pattern).collect(seeded())
-    return a, WeightSet.from_module(a.module, zoo.weights.double(), zoo.buffers.double())
+    return a, WeightSet.from_module(a.template, zoo.weights.double(), zoo.buffers.double())
 
 
 def reference(state: dict[str, Tensor], x: Tensor) -> Tensor:
@@ -296,7 +296,7 @@ def cifar(rows: int) -> tuple[Tensor, Tensor]:
 def test_the_real_network_computes_what_its_authors_did() -> None:
     a, zoo = real()
     x = a.signature.draw(2, seeded(1)).double()
-    state = {n: t[0] for n, t in a.networks.tensors(zoo.weights, zoo.buffers).items()}
+    state = {n: t[0] for n, t in a.batched.tensors(zoo.weights, zoo.buffers).items()}
     found = outputs(a, zoo.weights, zoo.buffers, x)[0]
     torch.testing.assert_close(found, reference(state, x), rtol=1e-12, atol=1e-12)
 

@@ -14,13 +14,14 @@ from transformer_support import bert, outputs, random_weights, seeded, vit
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
-from wflow_core.symmetry import GroupElement, Group, Part, Symmetry
+from wflow_core.symmetry import Group, GroupElement, Part, Symmetry
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.attention_gauge import AttentionGauge, balanced
 from wflow_plugins.canonicalizers.linear_pairs import linear_pairs, sides, singular, with_sides
 from wflow_plugins.canonicalizers.transfusion import Transfusion
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching
+from wflow_plugins.matching.elements import inverse
 
 SOME = {"vit": vit(), "no bias": vit(qkv_bias=False, depth=1), "bert": bert(layers=1)}
 each = pytest.mark.parametrize("architecture", SOME.values(), ids=SOME.keys())
@@ -157,7 +158,7 @@ def test_transfusion_pairs_heads_whatever_is_inside_them(architecture: Architect
     fusion.reference = w
     element = symmetry.random(6, seeded(3), w.dtype)
     moved = turned(architecture, symmetry.act(w.expand(6, -1), element), 7)
-    found, back = fusion.group_element(moved), symmetry.inverse(element)
+    found, back = fusion.group_element(moved), inverse(symmetry, element)
     for heads in fusion.inside:
         assert torch.equal(found.perm[heads], back.perm[heads])
 
@@ -197,7 +198,7 @@ def test_gauge_then_transfusion_finds_a_copy_of_any_kind(architecture: Architect
     symmetry, w = architecture.symmetry, random_weights(architecture, 1).expand(4, -1)
     copies = turned(architecture, symmetry.act(w, symmetry.random(4, seeded(5), w.dtype)), 6)
     zoo = zoo_of(architecture, gauged(architecture, copies))
-    fusion = Transfusion(architecture, rounds=0)
+    fusion = Transfusion(architecture, reference_updates=0)
     fusion.fit(zoo)
     found = fusion.transform(zoo).weights
     torch.testing.assert_close(found, found[:1].expand(4, -1))

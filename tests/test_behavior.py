@@ -12,7 +12,7 @@ from torch.distributions import Categorical, Normal, kl_divergence
 
 from wflow_plugins.losses.function import Behavior
 from wflow_core.flows.flow import Flow, FlowOptions
-from wflow_core.interfaces.objective import Classification, Regression
+from wflow_plugins.objectives import Classification, Regression
 from wflow_core.space import identity
 from wflow_core.specs.options import BehaviorOptions
 from wflow_plugins.architectures.mlp import Mlp

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.objective import Objective, Regression
+from wflow_core.interfaces.objective import Objective
 from wflow_core.testing.world import SmallTask, seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
@@ -26,6 +26,7 @@ from wflow_plugins.metrics.probabilities import (
     expected_calibration_error,
     negative_log_likelihood,
 )
+from wflow_plugins.objectives import Regression
 from wflow_plugins.tasks.regression_1d import Regression1d
 
 DOUBLE = torch.float64
@@ -109,7 +110,7 @@ def test_of_classes_alone_and_together() -> None:
     zoo, task, network = small_zoo(), small_task(), small_network()
     found = Calibration(task, network).measure(zoo, zoo)["calibration"]
     test = task.splits["test"]
-    outputs = network.networks(zoo.weights, test.x, zoo.buffers)
+    outputs = network.batched(zoo.weights, test.x, zoo.buffers)
     torch.testing.assert_close(found["nll"], task.objective.score(outputs, test.y)["loss"])
     p = outputs.double().softmax(-1).mean(0)
     assert found["average"]["nll"] == pytest.approx(log_loss(test.y, p), rel=1e-5)
@@ -142,7 +143,7 @@ def test_of_values_alone_and_together() -> None:
 
 def test_an_objective_of_another_kind_is_refused() -> None:
     class Other(Objective):
-        loss = score = average = predictions = None
+        loss = score = average = to_probabilities_or_values = None
 
     with pytest.raises(UnsupportedError, match=r"calibration knows .* Other"):
         Calibration(Constant(Other()), small_network())
@@ -155,7 +156,7 @@ def test_disagreement_counts_other_decisions() -> None:
     w = torch.zeros(3, layout.size)
     bias = layout.by_name["4.bias"].offset
     w[0, bias], w[1, bias], w[2, bias + 1] = 1.0, 9.0, 1.0
-    networks = WeightSet.from_module(small_network().module, w)
+    networks = WeightSet.from_module(small_network().template, w)
     metric = Disagreement(small_task(), small_network())
     found = metric.measure(networks, networks)["disagreement"]
     assert sorted(found.tolist()) == [0.0, 1.0, 1.0]
@@ -164,7 +165,7 @@ def test_disagreement_counts_other_decisions() -> None:
 
 def test_disagreement_is_the_fraction_of_inputs() -> None:
     zoo, task, network = small_zoo(runs=5, snapshots=1), small_task(), small_network()
-    decided = network.networks(zoo.weights, task.splits["test"].x).argmax(-1)
+    decided = network.batched(zoo.weights, task.splits["test"].x).argmax(-1)
     wanted = (decided.unsqueeze(0) != decided.unsqueeze(1)).float().mean(-1)
     metric = Disagreement(task, network)
     found = metric.measure(zoo, zoo)["disagreement"]

@@ -85,7 +85,7 @@ def test_runs_and_steps_from_names(tmp_path: Path) -> None:
     names = ["s1-step10", "s1-step9", "s2-step10"]
     for name, state in zip(names, networks().state_dicts(), strict=True):
         save_file(state, tmp_path / f"{name}.safetensors")
-    of = source(tmp_path, naming=r"(?P<run>\w+)-step(?P<step>\d+)")
+    of = source(tmp_path, name_pattern=r"(?P<run>\w+)-step(?P<step>\d+)")
     found = of.collect(torch.Generator())
     assert found.run.tolist() == [0, 0, 1]
     assert found.step.tolist() == [10, 9, 10]
@@ -130,7 +130,7 @@ def test_views_of_shared_memory_give_their_values(tmp_path: Path) -> None:
     state["fc1.bias"] = whole[3, ::2]
     state["fc2.bias"] = whole[0, :1].expand(4)
     torch.save(state, tmp_path / "views.pt")
-    found = MLP.networks.layout.unflatten(collect(tmp_path).weights[0])
+    found = MLP.batched.layout.unflatten(collect(tmp_path).weights[0])
     assert all(torch.equal(found[name], state[name]) for name in state)
     assert found["fc2.bias"].unique().numel() == 1
 
@@ -181,9 +181,9 @@ def test_tied_tensors_go_by_either_name_and_may_not_differ() -> None:
         ("pattern", "../*.pt", "inside the folder"),
         ("pattern", "/etc/*", "inside the folder"),
         ("pattern", "", "inside the folder"),
-        ("naming", "(", "no regular expression"),
-        ("naming", r"step(?P<step>\d+)", "wants the group run"),
-        ("naming", r"(?P<run>.*)(?P<steps>\d+)", "wants the group run"),
+        ("name_pattern", "(", "no regular expression"),
+        ("name_pattern", r"step(?P<step>\d+)", "wants the group run"),
+        ("name_pattern", r"(?P<run>.*)(?P<steps>\d+)", "wants the group run"),
     ],
 )
 def test_options_that_cannot_work(option: str, value: str, words: str) -> None:
@@ -219,7 +219,7 @@ def test_a_run_from_checkpoints(trained: Path, monkeypatch: pytest.MonkeyPatch) 
     assert [s["file"] for s in sources] == [f"network-{i:02d}.safetensors" for i in range(24)]
     metrics = json.loads(Path("run/metrics.json").read_text())
     assert metrics["samples"]["accuracy"]["mean"] is not None
-    assert "retrained" not in metrics["nulls"]
+    assert "retrained" not in metrics["baselines"]
     # What is finished is found; another file is another zoo.
     Path("nets/network-23.safetensors").rename("network-23.safetensors")
     finished = content(Path("run"))

@@ -23,14 +23,14 @@ BERT = Bert(TASK.signature, width=8, heads=2, intermediate=6, positions=9)
 
 def state() -> State:
     weights = BERT.initialize(1, torch.Generator().manual_seed(0))
-    return dict(WeightSet.from_module(BERT.module, weights).state_dicts()[0])
+    return dict(WeightSet.from_module(BERT.template, weights).state_dicts()[0])
 
 
 def collected(folder: Path, held: State) -> tuple[Checkpoints, State]:
     save_file(held, folder / "bert.safetensors")
     zoo = Checkpoints(TASK, BERT, folder=str(folder))
     found = zoo.collect(torch.Generator())
-    return zoo, WeightLayout.of_parameters(BERT.module).unflatten(found.weights[0])
+    return zoo, WeightLayout.of_parameters(BERT.template).unflatten(found.weights[0])
 
 
 @pytest.mark.parametrize("prefix", ["", "model."])

@@ -307,7 +307,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
 
 
 def test_the_module_that_lends_its_structure_keeps_its_own_weights(tmp_path: Path) -> None:
-    before = {name: t.clone() for name, t in MLP.module.state_dict().items()}
+    before = {name: t.clone() for name, t in MLP.template.state_dict().items()}
     (tmp_path / "good.pt").write_bytes(saved(state()))
     collect(tmp_path)
-    assert all(torch.equal(before[n], t) for n, t in MLP.module.state_dict().items())
+    assert all(torch.equal(before[n], t) for n, t in MLP.template.state_dict().items())

@@ -19,7 +19,7 @@ from wflow_core.errors import DataError, StoreError
 from wflow_plugins.streaming.column_files import checkpoint_columns, stacked_columns
 from wflow_plugins.streaming.column_writing import write_columns
 from wflow_core.weights import WeightLayout
-from wflow_plugins.streaming.columns import Columns, HeldColumns, JoinedColumns
+from wflow_plugins.streaming.columns import Columns, InMemoryColumns, ConcatColumns
 from wflow_plugins.codecs import slices
 
 
@@ -30,15 +30,15 @@ def joined(columns: Columns, width: int) -> Tensor:
 @given(width=st.integers(1, 60))
 def test_blocks_of_a_tensor_are_its_columns(width: int) -> None:
     w = normal(4, 51)
-    starts = [start for start, _ in HeldColumns(w).blocks(width)]
+    starts = [start for start, _ in InMemoryColumns(w).blocks(width)]
     assert starts == list(range(0, 51, width))
-    assert torch.equal(joined(HeldColumns(w), width), w)
+    assert torch.equal(joined(InMemoryColumns(w), width), w)
 
 
 def test_blocks_worked_on_side_by_side_come_in_order() -> None:
-    columns, threads = HeldColumns(normal(3, 50)), torch.get_num_threads()
+    columns, threads = InMemoryColumns(normal(3, 50)), torch.get_num_threads()
     whole = [(start, block.sum(0)) for start, block in columns.blocks(7)]
-    found = list(columns.mapped(lambda start, block: (start, block.sum(0)), 7))
+    found = list(columns.map_blocks(lambda start, block: (start, block.sum(0)), 7))
     assert [start for start, _ in found] == [start for start, _ in whole]
     assert all(torch.equal(a, b) for (_, a), (_, b) in zip(found, whole, strict=True))
     assert torch.get_num_threads() == threads
@@ -48,7 +48,7 @@ def test_blocks_worked_on_side_by_side_come_in_order() -> None:
             raise ValueError("the fourth")
 
     with pytest.raises(ValueError, match="the fourth"):
-        list(columns.mapped(fail, 7))
+        list(columns.map_blocks(fail, 7))
     assert torch.get_num_threads() == threads
 
 
@@ -111,13 +111,13 @@ def test_what_files_do_not_hold(tmp_path: Path) -> None:
 
 def test_networks_of_other_lengths_are_not_joined() -> None:
     with pytest.raises(DataError, match=r"of one length are joined; got \[3, 4\]"):
-        JoinedColumns([HeldColumns(torch.zeros(1, n)) for n in (3, 4)])
+        ConcatColumns([InMemoryColumns(torch.zeros(1, n)) for n in (3, 4)])
 
 
 @pytest.mark.parametrize("file_bytes", [1, 2 * 4 * P, 10**9])
 def test_what_is_written_is_read_again(file_bytes: int, tmp_path: Path) -> None:
     w = normal(5, P).float()
-    paths = write_columns(tmp_path / "out", 5, P, HeldColumns(w).blocks(8), file_bytes=file_bytes)
+    paths = write_columns(tmp_path / "out", 5, P, InMemoryColumns(w).blocks(8), file_bytes=file_bytes)
     assert len(paths) == {1: 5, 2 * 4 * P: 3, 10**9: 1}[file_bytes]
     assert torch.equal(torch.cat([load_file(path)["weights"] for path in paths]), w)
     assert torch.equal(joined(stacked_columns(tmp_path / "out"), 9), w)
@@ -158,7 +158,7 @@ def test_pieces_match_whatever_is_read_at_once(
 ) -> None:
     monkeypatch.setattr(slices, "STEP", step)
     w, parts = normal(3, P), slices.of_parts(NETWORK.symmetry)
-    columns = HeldColumns(w)
+    columns = InMemoryColumns(w)
     monkeypatch.setattr(columns, "width", lambda: width)
     found = list(slices.pieces(columns, parts))
     starts = sorted({*range(0, P, step), *parts.tolist()} - {P})

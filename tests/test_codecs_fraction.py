@@ -34,10 +34,10 @@ def metrics(folder: Path) -> Any:
 def test_a_fraction_is_the_number_of_components_that_it_takes(tmp_path: Path) -> None:
     by_fraction = run(tmp_path / "fraction", "0.6")
     flow = wflow_core.load(by_fraction)
-    assert flow.assembly.codec is not None
-    k = flow.assembly.codec.dim
+    assert flow.components.codec is not None
+    k = flow.components.codec.dim
     assert 2 < k < 23
-    assert flow.assembly.space.dim == k
+    assert flow.components.space.dim == k
     assert flow.sample(3).weights.shape == (3, 134)
     by_number = run(tmp_path / "number", str(k))
     assert metrics(by_fraction) == metrics(by_number)

@@ -17,7 +17,7 @@ from torch import Tensor
 import wflow_core
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.testing.world import seeded
-from wflow_plugins.streaming.columns import HeldColumns
+from wflow_plugins.streaming.columns import InMemoryColumns
 from wflow_plugins.codecs import slices
 from wflow_plugins.codecs.pca import Pca
 from wflow_plugins.codecs.slices import of_parts
@@ -107,7 +107,7 @@ def test_what_has_no_components() -> None:
     with pytest.raises(DataError, match="leave nothing out to measure"):
         fitted(normal(6, P), 5, residual=True)
     with pytest.raises(DataError, match=f"of 7 weights; the architecture has {P}"):
-        Pca(NETWORK).fit_columns(HeldColumns(normal(3, 7)))
+        Pca(NETWORK).fit_columns(InMemoryColumns(normal(3, 7)))
 
 
 @pytest.mark.parametrize("residual", [False, True])
@@ -127,16 +127,16 @@ def test_streamed_is_the_same_as_held(
     with pytest.raises(DataError, match="made of the zoo's networks; attach them"):
         codec.encode(new)
     with pytest.raises(DataError, match="it was fitted to 11 networks; got 3"):
-        codec.attach(HeldColumns(new))
+        codec.attach(InMemoryColumns(new))
     codec.attach(columns)
     z = held.encode(new)
     torch.testing.assert_close(codec.coordinates, held.coordinates, **EXACT)
-    torch.testing.assert_close(codec.encode_columns(HeldColumns(new)), z, **EXACT)
+    torch.testing.assert_close(codec.encode_columns(InMemoryColumns(new)), z, **EXACT)
     torch.testing.assert_close(codec.encode(new), z, **EXACT)
     torch.testing.assert_close(codec.decode(z), held.decode(z), **EXACT)
     cut = torch.cat([block for _, block in codec.decode_columns(z)], 1)
     torch.testing.assert_close(cut, held.decode(z), **EXACT)
-    torch.testing.assert_close(codec.encode(codec.sample(z, seeded())), z, **EXACT)
+    torch.testing.assert_close(codec.encode(codec.decode_stochastic(z, seeded())), z, **EXACT)
 
 
 def test_a_run_samples_within_the_components(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_a_run_samples_within_the_components(tmp_path: Path) -> None:
     result = wflow("run", write_spec(tmp_path, text), "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     flow = wflow_core.load(tmp_path / "out")
-    codec, w = flow.assembly.codec, flow.samples.weights
+    codec, w = flow.components.codec, flow.samples.weights
     assert isinstance(codec, Pca)
     torch.testing.assert_close(codec.decode(codec.encode(w)), w)
     expected = codec.encode(flow.zoo.weights)
@@ -154,14 +154,14 @@ def test_a_run_samples_within_the_components(tmp_path: Path) -> None:
 
 def test_what_is_stored_of_a_streamed_zoo_does_not_grow_with_the_weights() -> None:
     codec = Pca(NETWORK, components=3)
-    codec.fit_columns(HeldColumns(low_rank(11, 4)))
+    codec.fit_columns(InMemoryColumns(low_rank(11, 4)))
     assert all(P not in tensor.shape for tensor in codec.state().values())
 
 
 def test_streamed_decoding_has_the_same_gradient() -> None:
     w = low_rank(11, 4)
     held, codec = fitted(w, 4), Pca(NETWORK, components=4)
-    codec.fit_columns(HeldColumns(w))
+    codec.fit_columns(InMemoryColumns(w))
     gradients = []
     for of in (held, codec):
         z = normal(3, 4).requires_grad_()

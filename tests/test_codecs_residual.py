@@ -18,10 +18,10 @@ from wflow_plugins.codecs.slices import of_parts
 def test_sampled_networks_keep_their_coordinates(standardize: str) -> None:
     codec = fitted(low_rank(20, 3, 0.1), 3, residual=True, standardize=standardize)
     z = normal(7, 3)
-    new = codec.sample(z, seeded(101))
+    new = codec.decode_stochastic(z, seeded(101))
     torch.testing.assert_close(codec.encode(new), z, **EXACT)
-    assert torch.equal(codec.sample(z, seeded(101)), new)
-    assert not torch.equal(codec.sample(z, seeded(102)), new)
+    assert torch.equal(codec.decode_stochastic(z, seeded(101)), new)
+    assert not torch.equal(codec.decode_stochastic(z, seeded(102)), new)
     assert torch.equal(codec.decode(z), codec.decode(z))
     assert (new - codec.decode(z)).norm(dim=1).min() > 0.1
 
@@ -44,7 +44,7 @@ def test_the_residual_is_the_noise_of_each_part() -> None:
 def test_samples_leave_out_as_much_of_each_part_as_the_zoo() -> None:
     codec = fitted(low_rank(40, 3, 0.2), 3, residual=True)
     z = torch.zeros(400, 3).double()
-    drawn = (codec.sample(z, seeded()) - codec.decode(z)).square().mean().sqrt()
+    drawn = (codec.decode_stochastic(z, seeded()) - codec.decode(z)).square().mean().sqrt()
     w = low_rank(400, 3, 0.2)
     plane = w - fitted(w, 3).decode(fitted(w, 3).encode(w))
     torch.testing.assert_close(drawn, plane.square().mean().sqrt(), rtol=0.05, atol=0)
@@ -52,7 +52,7 @@ def test_samples_leave_out_as_much_of_each_part_as_the_zoo() -> None:
 
 def test_without_residual_nothing_is_drawn() -> None:
     codec, z = fitted(low_rank(9, 3, 0.1), 3), normal(2, 3)
-    torch.testing.assert_close(codec.sample(z, seeded()), codec.decode(z), **EXACT)
+    torch.testing.assert_close(codec.decode_stochastic(z, seeded()), codec.decode(z), **EXACT)
 
 
 def test_networks_of_a_run_have_what_components_leave_out(tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_networks_of_a_run_have_what_components_leave_out(tmp_path: Path) -> Non
     result = wflow("run", write_spec(tmp_path, text), "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     flow = wflow_core.load(tmp_path / "out")
-    codec, samples = flow.assembly.codec, flow.samples.weights
+    codec, samples = flow.components.codec, flow.samples.weights
     assert codec
     left = samples - codec.decode(codec.encode(samples))
     assert left.norm(dim=1).min() > 1e-2

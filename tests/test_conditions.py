@@ -19,7 +19,7 @@ from wflow_core.flows.sampling import integrate
 from wflow_core.flows.training import Trainer
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.velocity import Velocity
-from wflow_core.storage.weight_sets import weight_set, weight_set_content
+from wflow_core.storage.tensors import weight_set, weight_set_content
 from wflow_core.space import PointSet, Space
 from wflow_core.specs.options import FlowOptions, TrainOptions
 from wflow_core.storage.store import Artefact

@@ -21,7 +21,7 @@ def constant(logits: list[list[float]]) -> WeightSet:
     w = torch.zeros(len(logits), layout.size)
     slot = layout.by_name["4.bias"]
     w[:, slot.offset : slot.offset + 2] = torch.tensor(logits)
-    return WeightSet.from_module(small_network().module, w)
+    return WeightSet.from_module(small_network().template, w)
 
 
 def diversity(networks: WeightSet, **options: int) -> Tensor:
@@ -68,7 +68,7 @@ class Regressing(Objective):
     def average(self, outputs: Tensor) -> Tensor:
         return outputs.mean(0)
 
-    def predictions(self, outputs: Tensor) -> Tensor:
+    def to_probabilities_or_values(self, outputs: Tensor) -> Tensor:
         return outputs
 
 

@@ -1,4 +1,4 @@
-"""`wflow doctor` tells what is here, and never raises."""
+"""`wflow doctor` examines the installation, and never raises."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import torch
 from plugin_support import distribution, wflow
 
 from wflow_core import registry
-from wflow_core.cli import doctor
 from wflow_core.errors import DataError
 from wflow_core.interfaces.task import Task
+from wflow_plugins.commands import examination
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_data_in_a_folder(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_table_says_the_same(found: Any) -> None:
     shown = wflow("doctor").stdout
-    for word in ("versions", "safetensors", "breast_cancer", "comes with its package", "mend"):
+    for word in ("versions", "safetensors", "breast_cancer", "comes with its package", "fix"):
         assert word in shown
 
 
@@ -83,7 +83,7 @@ class Absent(Task):
         raise DataError("sought in [bold]nowhere[/bold]")
 
 
-def test_what_is_wrong_is_advised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_advice_names_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     distribution(tmp_path, "gone-codecs", codecs={"gone": "not_there_at_all:X"})
     distribution(tmp_path, "of-tests", tasks={"absent": "test_doctor:Absent"})
@@ -91,19 +91,21 @@ def test_what_is_wrong_is_advised(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     monkeypatch.setattr("os.getloadavg", lambda: (1000.0, 0.0, 0.0))
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
-    monkeypatch.setattr(doctor, "requires", lambda _: ["not-there-at-all>=3", "x; extra == 'y'"])
+    monkeypatch.setattr(
+        examination, "requires", lambda _: ["not-there-at-all>=3", "x; extra == 'y'"]
+    )
     monkeypatch.setattr("tempfile.TemporaryFile", _refuses)
-    found = doctor.examine()
+    found = examination.examine()
     assert found["data"]["absent"] == {"found": False, "where": "sought in [bold]nowhere[/bold]"}
-    said = "\n".join(found["advice"])
+    advice = "\n".join(found["advice"])
     for words in (
         "not-there-at-all is not installed",
         "codec 'gone' of gone-codecs 1.0 fails to import",
-        f"WFLOW_DATA is {tmp_path / 'nowhere'}, which is no folder",
+        f"WFLOW_DATA is {tmp_path / 'nowhere'}, which is not a folder",
         "cannot be written to",
         "set OMP_WAIT_POLICY=PASSIVE, or give --threads 1",
     ):
-        assert words in said
+        assert words in advice
     assert "sought in [bold]nowhere[/bold]" in wflow("doctor").stdout
 
 
@@ -111,13 +113,15 @@ def _refuses(**_: object) -> None:
     raise PermissionError("read-only")
 
 
-def test_a_section_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_a_section_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> Any:
         raise RuntimeError("a driver's own trouble\nand more of it")
 
-    for name in doctor.SECTIONS:
-        monkeypatch.setitem(doctor.SECTIONS, name, fails)
+    for name in examination.SECTIONS:
+        monkeypatch.setitem(examination.SECTIONS, name, fails)
     result = wflow("doctor")
     assert result.exit_code == 0, result.exception
-    assert result.stdout.count("RuntimeError: a driver's own trouble") == 2 * len(doctor.SECTIONS)
+    assert result.stdout.count("RuntimeError: a driver's own trouble") == 2 * len(
+        examination.SECTIONS
+    )
     assert "and more of it" not in result.stdout

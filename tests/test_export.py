@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 
 import wflow_core
 from wflow_core.errors import StoreError, UnsupportedError
-from wflow_plugins.commands.export import write_networks
 from wflow_core.weights import WeightSet
+from wflow_plugins.commands.export import write_networks
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_separate_files_load_into_the_module(run: Path, tmp_path: Path) -> None:
     together = load_file(tmp_path / "one" / "weights.safetensors")
     files = sorted((tmp_path / "many").glob("*.safetensors"))
     assert [f.name for f in files] == [f"network-{i:02d}.safetensors" for i in range(11)]
-    module = wflow_core.load(run).assembly.architecture.build()
+    module = wflow_core.load(run).components.architecture.build()
     for i, file in enumerate(files):
         module.load_state_dict(load_file(file))
         for name, parameter in module.named_parameters():
@@ -90,8 +90,8 @@ def test_from_python(run: Path) -> None:
     flow = wflow_core.load(str(run))
     states = flow.sample(3, seed=1).state_dicts()
     assert len(states) == 3
-    module = flow.assembly.architecture.build()
-    test = flow.assembly.task.splits["test"]
+    module = flow.components.architecture.build()
+    test = flow.components.task.splits["test"]
     outputs = []
     for state in states:
         module.load_state_dict(state)
@@ -108,9 +108,9 @@ def test_from_python(run: Path) -> None:
     assert accuracy == pytest.approx(metrics["samples"]["model_average"]["accuracy"])
 
 
-def test_an_assembly_runs_from_python(tmp_path: Path) -> None:
-    assembly = wflow_core.assemble(wflow_core.spec_from_text(tiny(hooks="[]")))
-    metrics = wflow_core.run(assembly, str(tmp_path / "out"))
+def test_components_run_from_python(tmp_path: Path) -> None:
+    components = wflow_core.assemble(wflow_core.spec_from_text(tiny(hooks="[]")))
+    metrics = wflow_core.run(components, str(tmp_path / "out"))
     assert metrics == json.loads((tmp_path / "out" / "metrics.json").read_text())
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = wflow_core.nothing
@@ -135,7 +135,7 @@ def test_what_is_there_is_never_written_over(run: Path, tmp_path: Path, kind: st
     else:
         out.symlink_to(tmp_path / "nowhere")
     message = refused(wflow("sample", run, "--out", out))
-    assert message == f"wflow: {out}: is there already; give another --out"
+    assert message == f"wflow: {out}: already exists; give another --out"
     assert list(tmp_path.iterdir()) == [out]
 
 
@@ -163,7 +163,10 @@ def test_a_run_that_is_not_finished(run: Path, tmp_path: Path) -> None:
     with file_size_limit(100_000):
         wflow("run", spec, "--out", out)
     message = refused(wflow("sample", out, "--out", tmp_path / "more"))
-    assert message == f"wflow: {out / 'flow'}: not there; run `wflow run` to make it"
+    assert message == (
+        f"wflow: {out / 'flow'}: not of a finished stage 'train'; "
+        "the same `wflow run` resumes from here"
+    )
     assert not (tmp_path / "more").exists()
 
 
@@ -171,11 +174,14 @@ def test_a_flow_of_another_spec_is_not_taken_for_this_one(tmp_path: Path) -> Non
     """As where a run with --overwrite stopped before its own flow was trained."""
     out = tmp_path / "out"
     assert wflow("run", write_spec(tmp_path), "--out", out).exit_code == 0
-    other = write_spec(tmp_path, tiny(train="{lr: 1e30, iterations: 30, evaluate_every: 10}"))
+    other = write_spec(
+        tmp_path,
+        tiny(train="{optimizer: {type: adamw, lr: 1e30}, iterations: 30, evaluate_every: 10}"),
+    )
     refused(wflow("run", other, "--out", out, "--overwrite"))
     assert not (out / "metrics.json").exists()
     message = refused(wflow("sample", out, "--out", tmp_path / "more"))
     assert message == (
         f"wflow: {out / 'flow'}: not of a finished stage 'train'; "
-        "the same `wflow run` goes on from here"
+        "the same `wflow run` resumes from here"
     )

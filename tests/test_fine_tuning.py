@@ -15,14 +15,14 @@ from torch.nn import functional as F
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_plugins.evaluation.evaluation import summary
-from wflow_core.interfaces.objective import Regression
 from wflow_core.seeds import stage_generator
 from wflow_core.symmetry import Symmetry
 from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
+from wflow_plugins.evaluation.metric_tree import summarize
 from wflow_plugins.metrics.fine_tuning import FineTuning
 from wflow_plugins.metrics.learning_curve import first_at, milestones
+from wflow_plugins.objectives import Regression
 from wflow_plugins.report.data import read
 from wflow_plugins.report.figures import pictures
 from wflow_plugins.zoos.train import Train
@@ -161,20 +161,20 @@ def test_trained_networks_are_better_initialisations_than_fresh_ones() -> None:
     assert start["curve"]["0"]["accuracy"].mean() < found["target"]["accuracy"]
     assert start["steps_to_target"] is None or start["steps_to_target"] > 1
     # The points that networks came from are a population like any other.
-    initial = measured(fine_tuning(), WeightSet.from_module(small_network().module, zoo.initial))
+    initial = measured(fine_tuning(), WeightSet.from_module(small_network().template, zoo.initial))
     assert "from_initial" not in initial
     assert same(start, {name: initial[name] for name in start})
     assert "from_initial" not in measured(fine_tuning(from_initial=False), zoo)
 
 
 def same(one: dict, other: dict) -> bool:
-    return summary(one) == summary(other)
+    return summarize(one) == summarize(other)
 
 
 def test_fresh_draws_reach_the_target_at_the_end() -> None:
     metric = fine_tuning(networks=5)
     drawn = small_network().initialize(5, stage_generator(0, "fine_tuning/fresh", CPU))
-    found = measured(metric, WeightSet.from_module(small_network().module, drawn))
+    found = measured(metric, WeightSet.from_module(small_network().template, drawn))
     means = {k: of["accuracy"].mean().item() for k, of in found["curve"].items()}
     assert means == pytest.approx({k: of["accuracy"] for k, of in found["fresh"].items()})
     assert found["target"]["accuracy"] == pytest.approx(list(means.values())[-1])

@@ -8,8 +8,9 @@ from torch import nn
 
 from wflow_core.errors import SymmetryError
 from wflow_core.symmetry import Group, Part, Symmetry
-from wflow_plugins.matching.pyg import to_data, to_hetero
 from wflow_core.weights import WeightLayout
+from wflow_plugins.matching.graph_action import act_on_blocks
+from wflow_plugins.matching.pyg import to_data, to_hetero
 
 blocks = pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.name)
 
@@ -20,7 +21,7 @@ def test_acting_on_weights_is_acting_on_nodes(block: Block, seed: int) -> None:
     symmetry, graph, w = block.symmetry, block.symmetry.graph, block.weights(2, seed)
     e = symmetry.random(2, torch.Generator().manual_seed(seed), torch.float64)
     by_weights = graph.split(symmetry.act(w, e))
-    by_nodes = graph.act(graph.split(w), e)
+    by_nodes = act_on_blocks(symmetry, graph.split(w), e)
     assert by_weights.keys() == by_nodes.keys()
     for name, piece in by_weights.items():
         torch.testing.assert_close(piece, by_nodes[name], rtol=1e-12, atol=1e-12)

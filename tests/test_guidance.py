@@ -107,19 +107,19 @@ def test_the_subset_is_of_its_size_and_always_the_same() -> None:
 
 def test_a_fresh_subset_is_decided_by_the_time_alone() -> None:
     x, times = points(), torch.linspace(0, 1, 65)[:-1]
-    guidance = make(batch_size=7, fresh=True)
+    guidance = make(batch_size=7, resample=True)
     batches = [guidance._data_for(x, t) for t in times]
     assert {len(b) for b in batches} == {7}
     assert len({b.x.sum().item() for b in batches}) > 32
-    again = make(batch_size=7, fresh=True)
+    again = make(batch_size=7, resample=True)
     assert torch.equal(guidance.drift(x, HALF), again.drift(x, HALF))
     torch.testing.assert_close(
-        make(batch_size=500, fresh=True).drift(x, HALF), make().drift(x, HALF)
+        make(batch_size=500, resample=True).drift(x, HALF), make().drift(x, HALF)
     )
 
 
 def test_fresh_subsets_cover_the_rows_evenly() -> None:
-    x, guidance = points(), make(batch_size=15, fresh=True)
+    x, guidance = points(), make(batch_size=15, resample=True)
     rows = len(TASK.splits["train"])
     seen = torch.cat([guidance._data_for(x, t / 512).x for t in torch.arange(512)])
     counts = (seen.unsqueeze(1) == TASK.splits["train"].x).all(-1).sum(0)
@@ -153,7 +153,7 @@ def test_on_another_device_nothing_is_read_by_the_host() -> None:
     with pytest.raises(RuntimeError):
         bool(t > 0)
     for fresh in (False, True):
-        drift = make(start=0.2, batch_size=9, fresh=fresh).drift(x, t)
+        drift = make(start=0.2, batch_size=9, resample=fresh).drift(x, t)
         assert (drift.shape, drift.device) == (x.shape, x.device)
 
 

@@ -17,10 +17,11 @@ from plugin_support import (
 from rich.console import Console
 
 from wflow_core.errors import DataError, HookError
-from wflow_core.interfaces.hook import Hook, Hooks, hookimpl
-from wflow_core.runs import stages
+from wflow_core.interfaces.hook import Hook, hookimpl
+from wflow_core.pipeline.hooks import Hooks
 from wflow_plugins.hooks.log import JsonLog
 from wflow_plugins.hooks.progress import ProgressBars
+from wflow_plugins.stages import sample
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +31,11 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Recorder, "seen", [])
 
 
-def moments(*names: str) -> list[tuple[Any, ...]]:
-    return [moment for moment in Recorder.seen if not names or moment[0] in names]
+def events(*names: str) -> list[tuple[Any, ...]]:
+    return [event for event in Recorder.seen if not names or event[0] in names]
 
 
-def test_every_moment_in_its_order(tmp_path: Path) -> None:
+def test_every_event_in_its_order(tmp_path: Path) -> None:
     text = tiny(
         hooks="[recorder]",
         codec="rotation",
@@ -47,13 +48,13 @@ def test_every_moment_in_its_order(tmp_path: Path) -> None:
     assert wflow("run", spec, "--out", tmp_path / "out").exit_code == 0
     names = ["collect", "canonicalize", "encode", "train", "sample", "evaluate"]
     ends = [m for name in names for m in (("stage_start", name), ("stage_end", name, False))]
-    assert moments("stage_start", "stage_end") == ends
-    assert moments()[0] == ("run_start", "tiny", "out")
-    assert moments()[-1] == (
+    assert events("stage_start", "stage_end") == ends
+    assert events()[0] == ("run_start", "tiny", "out")
+    assert events()[-1] == (
         "run_end",
-        ["collected", "novelty", "nulls", "samples", "seconds", "zoo"],
+        ["baselines", "collected", "novelty", "samples", "seconds", "zoo"],
     )
-    assert moments("run_failed") == []
+    assert events("run_failed") == []
     for name, expected in {
         "collect": [*range(1, 25)],
         "canonicalize": [1],
@@ -61,15 +62,15 @@ def test_every_moment_in_its_order(tmp_path: Path) -> None:
         "train": [10, 20, 30],
         "sample": [8],
     }.items():
-        here = moments()[moments().index(("stage_start", name)) :]
+        here = events()[events().index(("stage_start", name)) :]
         here = here[: here.index(("stage_end", name, False))]
         last = expected[-1] if expected else 0
         assert here[1:] == [("step", name, step, last) for step in expected]
 
     Recorder.seen.clear()
     assert wflow("run", spec, "--out", tmp_path / "out").exit_code == 0
-    assert moments("step") == []
-    assert moments("stage_end") == [("stage_end", name, True) for name in names]
+    assert events("step") == []
+    assert events("stage_end") == [("stage_end", name, True) for name in names]
 
 
 def test_hooks_are_called_in_the_order_of_the_spec() -> None:
@@ -102,39 +103,42 @@ def test_a_hook_that_raises_is_named_and_stops_the_run(
     spec = write_spec(tmp_path, tiny(hooks=f"[recorder, {{type: raiser, {options}}}]"))
     assert refused(wflow("run", spec, "--out", out)) == (
         f"wflow: hook 'raiser' raised in {moment}: LookupError: the hook's own trouble; "
-        "remove it from `hooks` in the spec, or mend it"
+        "remove it from `hooks` in the spec, or fix it"
     )
     assert (out / reached).exists()
     assert not (out / "flow").exists() or reached == "metrics.json"
-    assert moments("run_failed") == [("run_failed", "HookError")] * (moment != "wflow_run_start")
+    assert events("run_failed") == [("run_failed", "HookError")] * (moment != "wflow_run_start")
     # Hooks decide no result: without it, the same folder goes on.
     spec = write_spec(tmp_path, tiny(hooks="[]"))
     assert wflow("run", spec, "--out", out).exit_code == 0
 
 
-def test_what_stopped_the_run_is_told_before_a_hook_that_raises_of_it(tmp_path: Path) -> None:
+def test_the_error_of_the_run_is_printed_before_that_of_a_hook(tmp_path: Path) -> None:
     hooks = "[{type: raiser, moment: run_failed}]"
-    spec = write_spec(tmp_path, tiny(hooks=hooks, train="{lr: 1e30, evaluate_every: 10}"))
+    spec = write_spec(
+        tmp_path,
+        tiny(hooks=hooks, train="{optimizer: {type: adamw, lr: 1e30}, evaluate_every: 10}"),
+    )
     lines = refused(wflow("run", spec, "--out", tmp_path / "out")).splitlines()
     assert lines[0].startswith("training diverged: the loss is not finite at iteration 10")
     assert lines[1].startswith("hook 'raiser' raised in wflow_run_failed: LookupError: ")
     assert len(lines) == 2
 
 
-def test_hooks_hear_of_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hooks_observe_an_interrupt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stages, "draw_networks", interrupted)
+    monkeypatch.setattr(sample, "sample_networks", interrupted)
     spec = write_spec(tmp_path, tiny(hooks="[recorder, log]"))
     result = wflow("run", spec, "--out", tmp_path / "out")
     assert result.exit_code == 130
-    assert result.stderr == "wflow: interrupted; the same command goes on from here\n"
-    assert moments()[-1] == ("run_failed", "KeyboardInterrupt")
+    assert result.stderr == "wflow: interrupted; run the same command again to resume\n"
+    assert events()[-1] == ("run_failed", "KeyboardInterrupt")
     assert log_lines(tmp_path / "out")[-1]["error"] == "KeyboardInterrupt: "
 
 
-def test_a_hook_is_named_whatever_it_raises() -> None:
+def test_a_hook_is_named_for_every_type_of_error() -> None:
     class Refuses(Hook):
         @hookimpl
         def wflow_stage_start(self) -> None:
@@ -163,7 +167,7 @@ class Curious(Hook):
     [
         (
             Typo,
-            r"hook 'x': wflow_stpe is no moment \(did you mean 'wflow_step'\?\); moments: wflow",
+            r"hook 'x': wflow_stpe is not a hook method \(did you mean 'wflow_step'\?\); hook methods: w",
         ),
         (Unmarked, "hook 'x': wflow_step is not marked with @hookimpl"),
         (
@@ -184,14 +188,14 @@ def test_the_log(tmp_path: Path) -> None:
     assert [lines[0]["event"], lines[-1]["event"]] == ["run_start", "run_end"]
     assert {"name": "tiny", "seed": 0}.items() <= lines[0].items()
     [first, *_] = [x for x in lines if x["event"] == "step" and x["stage"] == "train"]
-    assert first.keys() >= {"time", "step", "total", "loss", "held_out_loss"}
+    assert first.keys() >= {"time", "step", "total", "loss", "val_loss"}
     assert sorted(x["time"] for x in lines) == [x["time"] for x in lines]
     (out / "log.jsonl").write_text("")
     assert wflow("run", spec, "--out", out).exit_code == 0
     assert len(log_lines(out)) == 10
 
 
-def test_a_half_written_line_spoils_no_other(tmp_path: Path) -> None:
+def test_a_partial_line_is_ended_before_the_next(tmp_path: Path) -> None:
     for before, broken in (('{"a": 1}\n{"b', 1), ('{"a": 1}\n', None), ("", None), ('{"b', 0)):
         (tmp_path / "log.jsonl").write_text(before)
         log = JsonLog()
@@ -221,7 +225,7 @@ def test_progress_without_a_terminal_is_plain_lines(tmp_path: Path) -> None:
     assert lines[0] == "     collect  3/24"
     train = [line for line in lines if line.split()[0] == "train"][:3]
     assert [line.split()[1] for line in train] == ["10/30", "20/30", "30/30"]
-    assert "held_out_loss" in train[0]
+    assert "val_loss" in train[0]
     json.loads(result.stdout)
 
 

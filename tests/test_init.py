@@ -11,13 +11,13 @@ from plugin_support import distribution, file_size_limit, refused, wflow
 
 from wflow_core import registry
 from wflow_core.assembly.assemble import assemble
-from wflow_core.cli import starter
 from wflow_core.cli.main import main
 from wflow_core.specs.spec import spec_from_text
+from wflow_plugins.commands import init_spec
 
 # An MLP takes no tokens.
 TASKS = [p.name for p in registry.plugins("task") if p.name != "sentiment"]
-FLOWS, SIZES = starter.questions()["flow"][1], starter.questions()["size"][1]
+FLOWS, SIZES = init_spec.questions()["flow"][1], init_spec.questions()["size"][1]
 SCHEMA = "# yaml-language-server: $schema=wflow.schema.json\n"
 
 
@@ -26,12 +26,12 @@ def test_every_choice_is_right(task: str) -> None:
     cls = registry.load("task", task)
     widths = itertools.cycle(("8", "16,16", "[5 4 3]"))
     for (flow, size), hidden in zip(itertools.product(FLOWS, SIZES), widths, strict=False):
-        answers = starter.Answers(task, hidden, flow, size)
-        text = starter.text_of(cls(), answers)
+        answers = init_spec.Answers(task, hidden, flow, size)
+        text = init_spec.spec_text(cls(), answers)
         assert text.startswith(SCHEMA)
-        assembly = assemble(spec_from_text(text))
-        assert list(assembly.architecture.config.hidden) == answers.widths
-        assert assembly.origins["task"] == registry.find("task", task).origin
+        components = assemble(spec_from_text(text))
+        assert list(components.architecture.config.hidden) == answers.widths
+        assert components.origins["task"] == registry.find("task", task).origin
 
 
 def test_a_task_of_tokens_is_refused_in_a_line(tmp_path: Path) -> None:
@@ -67,13 +67,13 @@ def test_answers_are_asked_for(tmp_path: Path) -> None:
     assert "hidden: [16, 16]" in text
     for name in TASKS:
         assert name in asked.stderr
-    assert "How large" not in asked.stderr
+    assert "Size of the run" not in asked.stderr
 
 
 def test_no_answer(tmp_path: Path) -> None:
     asked = CliRunner().invoke(main, ["init", str(tmp_path / "spec.yaml")], input="")
     assert asked.exit_code == 2
-    assert asked.stderr.endswith("wflow: no answer to --task; --yes takes the defaults\n")
+    assert asked.stderr.endswith("wflow: no answer to --task; add --yes to take the defaults\n")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -81,7 +81,7 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     file = tmp_path / "spec.yaml"
     file.write_text("mine")
     message = refused(wflow("init", file, "--yes"))
-    assert message == f"wflow: {file}: is there already; give another FILE"
+    assert message == f"wflow: {file}: already exists; give another FILE"
     assert file.read_text() == "mine"
 
 
@@ -89,9 +89,9 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
     ("options", "said"),
     [
         (["--task", "iriss"], "unknown task 'iriss' (did you mean 'iris'?); installed: "),
-        (["--hidden", "0"], "--hidden '0': must be widths from 1 on, such as 16,16"),
-        (["--hidden", "16;16"], "--hidden '16;16': must be widths"),
-        (["--hidden", ""], "--hidden '': must be widths"),
+        (["--hidden", "0"], "--hidden '0': expected positive integers, such as 16,16"),
+        (["--hidden", "16;16"], "--hidden '16;16': expected positive"),
+        (["--hidden", ""], "--hidden '': expected positive"),
         (["--flow", "other"], "Invalid value for '--flow'"),
     ],
 )
@@ -114,12 +114,12 @@ def test_data_that_is_absent_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     distribution(tmp_path, "of-tests", tasks={"my.absent": "test_init:Absent"})
     made = wflow("init", tmp_path / "spec.yaml", "--yes", "--task", "my.absent")
     assert made.exit_code == 0, made.output
-    assert "a spec whose data is still to be had: not here" in made.stdout
+    assert "a spec whose data is missing: not here" in made.stdout
 
 
 def test_a_flow_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(starter.PIECES, "geometric", [("coupling", "not_there")])
-    assert starter.questions()["flow"][1] == ["trajectory"]
+    monkeypatch.setitem(init_spec.REQUIRED, "geometric", [("coupling", "not_there")])
+    assert init_spec.questions()["flow"][1] == ["trajectory"]
     message = refused(wflow("init", tmp_path / "spec.yaml", "--yes", "--flow", "geometric"))
     assert message.startswith("wflow: unknown coupling 'not_there'")
 

@@ -10,9 +10,9 @@ from matching_support import copied
 from wflow_core.interfaces.task import Split
 from wflow_core.testing.world import small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
-from wflow_plugins.metrics.l2 import L2
 from wflow_plugins.metrics.loss_barrier import LossBarrier
 from wflow_plugins.metrics.pairs import draw_pairs
+from wflow_plugins.metrics.weight_distance import WeightDistance
 
 
 def copies() -> WeightSet:
@@ -35,7 +35,7 @@ def test_the_barrier_is_loss_at_the_midpoint_minus_the_mean_of_the_ends() -> Non
     found = LossBarrier(task, network).measure(zoo, zoo)["loss_barrier"]["as_is"]
     w, test = zoo.weights, task.splits["test"]
     path = torch.stack([w[0], w[1], (w[0] + w[1]) / 2])
-    a, b, middle = task.objective.score(network.networks(path, test.x), test.y)["loss"]
+    a, b, middle = task.objective.score(network.batched(path, test.x), test.y)["loss"]
     torch.testing.assert_close(found, (middle - (a + b) / 2).unsqueeze(0))
 
 
@@ -46,7 +46,7 @@ def test_copies_have_a_barrier_as_they_are_and_none_when_matched() -> None:
     assert len(found["as_is"]) == 15
     assert found["as_is"].abs().max() > 1e-3
     assert found["matched"].abs().max() < 1e-12
-    apart = L2(task, small_network()).measure(zoo, zoo)["l2"]
+    apart = WeightDistance(task, small_network()).measure(zoo, zoo)["weight_distance"]
     torch.testing.assert_close(apart["norm"], zoo.weights.norm(dim=1))
     assert apart["distance"].min() > 0.1
     assert apart["matched"].max() < 1e-12
@@ -56,7 +56,7 @@ def test_pairs_are_of_training_runs() -> None:
     """Three runs of four snapshots: three pairs, of last snapshots."""
     zoo, context = small_zoo(runs=3, snapshots=4), (small_task(), small_network())
     last = zoo[torch.arange(9, 12)]
-    for metric in (LossBarrier(*context), L2(*context)):
+    for metric in (LossBarrier(*context), WeightDistance(*context)):
         (found,), (wanted,) = metric.measure(zoo, zoo).values(), metric.measure(last, zoo).values()
         name = "as_is" if "as_is" in found else "distance"
         assert len(found[name]) == 3
@@ -71,7 +71,7 @@ def test_one_run_alone_has_no_pairs(n: int) -> None:
         "as_is": None,
         "matched": None,
     }
-    found = L2(*context).measure(zoo, zoo)["l2"]
+    found = WeightDistance(*context).measure(zoo, zoo)["weight_distance"]
     assert found["distance"] is None
     assert found["matched"] is None
     assert math.isfinite(found["norm"].mean())

@@ -9,9 +9,9 @@ from hypothesis import given, strategies as st
 from matching_support import copied
 from torch import nn
 
-from wflow_core.symmetry import GroupElement, Group, Part, Symmetry
-from wflow_plugins.matching.matching import align, match, refine
+from wflow_core.symmetry import Group, GroupElement, Part, Symmetry
 from wflow_core.weights import WeightLayout
+from wflow_plugins.matching.matching import align, match, refine
 
 
 @pytest.mark.parametrize("normalize", [False, True])

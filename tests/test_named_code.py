@@ -11,8 +11,8 @@ from plugin_support import refused, tiny, wflow, write_spec
 import wflow_core
 from wflow_core.errors import PluginError, SpecError, UnsupportedError
 from wflow_core.interfaces.task import Signature
-from wflow_plugins.code.named_code import code_origin, load_code
 from wflow_plugins.architectures.traced import Traced
+from wflow_plugins.code.named_code import code_hash, load_code
 
 NETS = """\
 from pathlib import Path
@@ -44,9 +44,9 @@ def spec(folder: Path, architecture: str = NAMED, hooks: str = "[]") -> Path:
 def test_without_consent_nothing_is_imported(nets: Path) -> None:
     file = spec(nets)
     message = (
-        f"{file}:4:38: architecture.template: would import 'nets.py:Net', and a spec runs code only "
+        f"{file}:4:38: architecture.module: would import 'nets.py:Net', and a spec runs code only "
         "where that is allowed; if you trust it, add --allow-code to the command (from Python, "
-        "allow_code=True)"
+        "allow_code=True); got 'nets.py:Net'"
     )
     for command in ("check", "run"):
         assert refused(wflow(command, file)) == f"wflow: {message}"
@@ -64,11 +64,11 @@ def test_an_allowed_run_and_what_may_be_done_with_it(nets: Path) -> None:
     shown = wflow("check", file, "--allow-code")
     assert shown.exit_code == 0
     assert (nets / "imported").exists()
-    assert "101 weights" in shown.stdout
+    assert "101 parameters" in shown.stdout
     assert wflow("run", file, "--out", run, "--allow-code").exit_code == 0
     assert (run / "report.html").exists()
-    origin = json.loads((run / "record.json").read_text())["plugins"]["architecture"]
-    assert origin.endswith(f", {code_origin('nets.py:Net')}")
+    read = json.loads((run / "record.json").read_text())["read"]["architecture"]
+    assert read["sha256"] == code_hash("nets.py:Net")
     for command in (["sample", run, "--out", nets / "more"], ["evaluate", run], ["report", run]):
         assert f"{run / 'spec.yaml'}:" in refused(wflow(*command))
     flow = wflow_core.load(run, allow_code=True)
@@ -78,9 +78,9 @@ def test_an_allowed_run_and_what_may_be_done_with_it(nets: Path) -> None:
 
 
 def test_changed_code_is_another_run(nets: Path) -> None:
-    before = code_origin("nets.py:Net")
+    before = code_hash("nets.py:Net")
     (nets / "nets.py").write_text(NETS.replace("nn.ReLU", "nn.Tanh"))
-    assert code_origin("nets.py:Net") != before
+    assert code_hash("nets.py:Net") != before
     assert type(load_code("nets.py:Net")(3)[1]).__name__ == "Tanh"
 
 
@@ -88,7 +88,7 @@ def test_a_sweep_asks_too(nets: Path) -> None:
     spec(nets)
     grid = nets / "grid.yaml"
     grid.write_text("name: g\nspec: spec.yaml\ngrid: {architecture.arguments.hidden: [2, 3]}\n")
-    assert "rows '2', '3': architecture.template: would import" in refused(wflow("sweep", grid))
+    assert "rows '2', '3': architecture.module: would import" in refused(wflow("sweep", grid))
     small = ["--dry-run", "--allow-code", "--json"]
     shown = wflow("sweep", grid, *small)
     assert [row["name"] for row in json.loads(shown.stdout)] == ["2", "3"]
@@ -97,17 +97,20 @@ def test_a_sweep_asks_too(nets: Path) -> None:
 @pytest.mark.parametrize(
     ("architecture", "why"),
     [
-        ("{type: traced, module: 'none.py:Net'}", "none.py is no file, seen from "),
-        ("{type: traced, module: 'nets.py:Ned'}", "nothing called 'Ned' (did you mean 'Net'?)"),
+        (
+            "{type: traced, module: 'none.py:Net'}",
+            "none.py: no such file; a relative path starts at ",
+        ),
+        ("{type: traced, module: 'nets.py:Ned'}", "nets.py has no 'Ned' (did you mean 'Net'?)"),
         ("{type: traced, module: 'no_such.thing:Net'}", "ModuleNotFoundError: No module named"),
-        ("{type: traced, module: Net}", "architecture.template: string should match pattern"),
+        ("{type: traced, module: Net}", "architecture.module: string should match pattern"),
         ("{type: traced, module: 'nets.py:Net'}", "nets.py:Net makes no module of {}: TypeError"),
         ("{type: traced, module: 'nets.py:Path'}", "nets.py:Path makes a PosixPath, not a module"),
         (
             "{type: traced, module: 'nets.py:Net', arguments: {hidden: 3, outputs: 5}}",
-            "of inputs [2, 30] the module makes [2, 5]; this task wants [2, 2]",
+            "of inputs [2, 30] the module makes [2, 5]; this task needs [2, 2]",
         ),
-        ("{type: traced}", "traced needs a module: set architecture.template"),
+        ("{type: traced}", "traced needs a module: set architecture.module"),
     ],
 )
 def test_what_cannot_be_is_told_at_its_place(nets: Path, architecture: str, why: str) -> None:
@@ -120,7 +123,7 @@ def test_what_cannot_be_is_told_at_its_place(nets: Path, architecture: str, why:
 
 def test_code_that_raises_is_one_clear_error(nets: Path) -> None:
     (nets / "nets.py").write_text("1 / 0\n")
-    with pytest.raises(PluginError, match=r"^nets.py fails to import: ZeroDivisionError: .*; mend"):
+    with pytest.raises(PluginError, match=r"^nets.py fails to import: ZeroDivisionError: .*; fix"):
         load_code("nets.py:Net")
 
 
@@ -129,4 +132,4 @@ def test_inputs_that_do_not_fit_are_one_clear_error(nets: Path) -> None:
     with pytest.raises(UnsupportedError, match=r"fails on inputs \[2, 7\] of this task: Runtime"):
         made.define_symmetry()
     with pytest.raises(UnsupportedError, match="takes no arguments"):
-        Traced(Signature((30,), 2), module=made.module, arguments={"hidden": 3})
+        Traced(Signature((30,), 2), module=made.template, arguments={"hidden": 3})

@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 import torch
+from wflow_plugins.baselines.making import make_nulls
 
 from wflow_core.errors import UnsupportedError
-from wflow_plugins.evaluation.evaluation import evaluate, measure
-from wflow_plugins.matching.distances import Distances
 from wflow_core.interfaces.baseline import NullContext, NullMakers
-from wflow_plugins.baselines.making import make_nulls
 from wflow_core.symmetry import GroupElement
 from wflow_core.weights import WeightSet
 from wflow_core.weights.chunks import concat
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere
+from wflow_plugins.evaluation.evaluation import evaluate, measure
+from wflow_plugins.matching.distances import Distances
 from wflow_plugins.metrics.model_average import ModelAverage
 from wflow_plugins.metrics.novelty import Novelty
 from wflow_plugins.metrics.task_score import TaskScore
@@ -103,7 +103,7 @@ def test_nulls_are_as_many_as_the_samples_and_what_they_say(source: Train, zoo: 
 def test_model_average_averages_probabilities(zoo: WeightSet) -> None:
     found = ModelAverage(TASK, MLP).measure(zoo, zoo)["model_average"]
     test = TASK.splits["test"]
-    probabilities = MLP.networks(zoo.weights, test.x).softmax(-1).mean(0)
+    probabilities = MLP.batched(zoo.weights, test.x).softmax(-1).mean(0)
     right = (probabilities.argmax(-1) == test.y).float().mean().item()
     loss = -probabilities.gather(1, test.y.unsqueeze(1)).log().mean().item()
     assert found["accuracy"] == pytest.approx(right)

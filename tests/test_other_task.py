@@ -24,7 +24,7 @@ from wflow_plugins.evaluation.table import columns
 from wflow_core.errors import SpecError
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, MetricTree
-from wflow_core.interfaces.objective import Regression
+from wflow_plugins.objectives import Regression
 from wflow_core.pipeline.driver import run as run_road
 from wflow_plugins.sweep.shared_cache import Siblings
 from wflow_plugins.stages.trained_flow import TrainedFlow

@@ -13,7 +13,6 @@ from wflow_core.errors import DataError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
 from wflow_core.networks.batched import BatchedNetworks
-from wflow_plugins.batchnorm.recalibration import recalibrate
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, Part
 from wflow_core.testing.world import seeded
@@ -21,6 +20,7 @@ from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.cnn import Cnn
 from wflow_plugins.architectures.resnet18 import Resnet18
 from wflow_plugins.architectures.resnet20 import Resnet20
+from wflow_plugins.batchnorm.recalibration import recalibrate
 
 IMAGE = Signature((2, 6, 6), 3)
 
@@ -58,7 +58,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 def made(a: Architecture, n: int = 3) -> WeightSet:
     """Networks with statistics that are none of theirs."""
-    networks = WeightSet.from_module(a.module, a.initialize(n, seeded(1)))
+    networks = WeightSet.from_module(a.template, a.initialize(n, seeded(1)))
     networks.buffers.add_(torch.rand(networks.buffers.shape, generator=seeded(2)))
     return networks
 
@@ -96,7 +96,7 @@ def test_one_batch_gives_the_moments_of_what_is_normalised() -> None:
     """Dropout is left out, and both calls of one layer count."""
     a = ARCHITECTURES["shared"]
     networks, x = made(a, 1), a.signature.draw(40, seeded(4)).double()
-    networks = WeightSet.from_module(a.module, networks.weights.double(), networks.buffers.double())
+    networks = WeightSet.from_module(a.template, networks.weights.double(), networks.buffers.double())
     tensors = networks.layout.unflatten(networks.weights[0])
     seen = x @ tensors["linear.weight"].T + tensors["linear.bias"]
     again = (seen - seen.mean(0)) / (seen.var(0, correction=0) + 1e-5).sqrt()
@@ -119,13 +119,13 @@ def test_rows_in_the_order_of_their_classes_do_no_harm() -> None:
 
 def test_the_module_comes_back_as_it_was() -> None:
     a = Cnn(IMAGE, channels=[3], batch_norm=True)
-    before, networks = copy.deepcopy(a.module), made(a)
+    before, networks = copy.deepcopy(a.template), made(a)
     kept = networks.buffers.clone()
     recalibrate(a, networks, IMAGE.draw(8, seeded()))
-    assert not any(layer.training for layer in a.module.modules())
-    assert a.module.get_submodule("bn1").momentum == before.get_submodule("bn1").momentum
-    assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in a.module.modules())
-    for name, tensor in a.module.state_dict().items():
+    assert not any(layer.training for layer in a.template.modules())
+    assert a.template.get_submodule("bn1").momentum == before.get_submodule("bn1").momentum
+    assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in a.template.modules())
+    for name, tensor in a.template.state_dict().items():
         assert torch.equal(tensor, before.state_dict()[name])
     assert torch.equal(networks.buffers, kept)
 
@@ -143,9 +143,9 @@ def test_chunks_fit_the_budget() -> None:
     a = ARCHITECTURES["cnn"]
     one = 4 * 4 * 10 * 3 * 36
     for networks in (1, 7):
-        run = BatchedNetworks(a.module, budget=networks * one)
+        run = BatchedNetworks(a.template, budget=networks * one)
         assert run.chunk(IMAGE.draw(10, seeded())) == networks
-    assert BatchedNetworks(a.module, budget=1).chunk(IMAGE.draw(2, seeded())) == 1
+    assert BatchedNetworks(a.template, budget=1).chunk(IMAGE.draw(2, seeded())) == 1
 
 
 def test_networks_without_statistics_come_back_unchanged() -> None:

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
+from plugin_support import tiny
 from torch import Tensor
 
+from wflow_core.assembly.assemble import assemble
 from wflow_core.interfaces.architecture import Architecture
-from wflow_plugins.matching.distances import Distances
-from wflow_core.interfaces.baseline import NullContext, NullMakers
-from wflow_plugins.baselines.making import NULLS, make_nulls
-from wflow_plugins.batchnorm.recalibration import Recalibration, recalibrate
-from wflow_core.specs.options import RecalibrateOptions
+from wflow_core.specs.spec import spec_from_text
 from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.cnn import Cnn
+from wflow_plugins.batchnorm.recalibration import RecalibrateOptions, Recalibration, recalibrate
+from wflow_plugins.defaults import DEFAULTS
+from wflow_plugins.evaluation.baselines import make_baselines
 from wflow_plugins.metrics.loss_barrier import LossBarrier
 from wflow_plugins.tasks.digits import Digits
 from wflow_plugins.tasks.gaussian import GaussianToy
 from wflow_plugins.zoos.train import Train
+
+# The same as a spec.
+FEW = {
+    "task": "{type: digits, flat: false, test: 0.8}",
+    "architecture": "{type: cnn, channels: [2], batch_norm: true}",
+    "zoo": "{type: train, networks: 4, epochs: 1, batch_size: 64}",
+}
 
 
 def few() -> tuple[Digits, Architecture]:
@@ -33,7 +43,7 @@ def test_no_data_is_read_for_networks_that_have_no_statistics() -> None:
     assert not plain.acts
     assert plain(zoo) is zoo
     task, with_norm = few()
-    networks = WeightSet.from_module(with_norm.module, with_norm.initialize(2, seeded()))
+    networks = WeightSet.from_module(with_norm.template, with_norm.initialize(2, seeded()))
     for without in (
         Recalibration(GaussianToy(), with_norm),
         Recalibration(task, with_norm, None),
@@ -53,10 +63,9 @@ def test_rows_are_all_where_there_are_few_and_decided_by_the_seed() -> None:
     assert torch.equal(some, first[:10])
 
 
-def test_every_null_but_training_is_recalibrated() -> None:
-    task, a = few()
-    source = Train(task, a, networks=4, epochs=1, batch_size=64)
-    zoo = source.collect(seeded())
+def test_every_baseline_but_training_is_recalibrated() -> None:
+    components = assemble(spec_from_text(tiny(**FEW)))
+    zoo = components.zoo.collect(seeded())
     marked: list[Tensor] = []
 
     def mark(networks: WeightSet) -> WeightSet:
@@ -64,12 +73,9 @@ def test_every_null_but_training_is_recalibrated() -> None:
         networks.buffers.fill_(7.0)
         return networks
 
-    distances = Distances(a.symmetry, zoo)
-    context = NullContext(
-        NullMakers(a, source, recalibrate=mark), zoo, zoo[:3], distances, seeded(1)
-    )
-    made = {name: networks for name, (networks, _) in make_nulls(context).items()}
-    assert made.keys() == NULLS.keys()
+    marking = replace(components, scope={**components.scope, "recalibrate": mark})
+    made = {name: of for name, of, _ in make_baselines(marking, zoo[:3], zoo, seeded(1))}
+    assert list(made) == DEFAULTS["baselines"]
     for name, networks in made.items():
         assert bool((networks.buffers == 7).all()) == (name != "retrained")
         assert any(torch.equal(networks.weights, of) for of in marked) == (name != "retrained")
@@ -81,12 +87,12 @@ def test_the_barrier_is_of_a_recalibrated_midpoint_over_ends_as_they_are() -> No
     networks = Train(task, a, networks=2, epochs=1, batch_size=64).collect(seeded())
     metric = LossBarrier(task, a)
     found = metric.measure(networks, networks)["loss_barrier"]["as_is"]
-    middle = WeightSet.from_module(a.module, networks.weights.mean(0, keepdim=True))
+    middle = WeightSet.from_module(a.template, networks.weights.mean(0, keepdim=True))
     middle = recalibrate(a, middle, Recalibration(task, a).rows)
     test = task.splits["test"]
 
     def loss(of: WeightSet) -> Tensor:
-        outputs = a.networks(of.weights, test.x, of.buffers)
+        outputs = a.batched(of.weights, test.x, of.buffers)
         return task.objective.score(outputs, test.y)["loss"]
 
     torch.testing.assert_close(found, loss(middle) - loss(networks).mean())

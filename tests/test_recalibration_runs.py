@@ -14,12 +14,12 @@ from torch import Tensor
 import wflow_core
 from wflow_core.assembly.assemble import assemble
 from wflow_core.networks import recalibration
-from wflow_plugins.batchnorm.recalibration import recalibrate
-from wflow_plugins.commands.export import read_networks
-from wflow_plugins.stages.trained_flow import TrainedFlow
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
+from wflow_plugins.batchnorm.recalibration import recalibrate
+from wflow_plugins.commands.export import read_networks
+from wflow_plugins.stages.trained_flow import TrainedFlow
 
 ROWS, BATCH = 96, 32
 LINES = {

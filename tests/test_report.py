@@ -18,11 +18,13 @@ from plugin_support import content, file_size_limit, refused, tiny, wflow, write
 from wflow_core.errors import StoreError
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
-from wflow_plugins.report.data import RunData, finite, read
-from wflow_plugins.report.figures import pictures
-from wflow_plugins.report.figures.ranges import Spread, focus
-from wflow_plugins.report.page import page
-from wflow_plugins.report.plane import plane
+from wflow_plugins.report.data import RunData
+from wflow_plugins.report.figures import draw_all
+from wflow_plugins.report.figures.ranges import Quantiles, axis_limits
+from wflow_plugins.report.numbers import keep_finite
+from wflow_plugins.report.page import render_page
+from wflow_plugins.report.plane import principal_plane
+from wflow_plugins.report.read import read_run
 from wflow_plugins.report.steps import steps_curve
 from wflow_plugins.report.verdict import verdict
 from wflow_plugins.report.write import write_report
@@ -110,17 +112,17 @@ def test_all_that_it_can_show(whole: Path) -> None:
     assert spec in html.text
 
 
-def test_the_table_is_that_of_the_metrics(whole: Path) -> None:
+def test_the_table_shows_the_metrics(whole: Path) -> None:
     html = Page((whole / "report.html").read_text("utf-8"))
     metrics = json.loads((whole / "metrics.json").read_text())
     (highlighted,) = [row for row in html.all("tr") if row.get("class")]
     assert highlighted["class"] == "samples"
-    for row in (metrics["samples"], metrics["zoo"], metrics["nulls"]["gaussian"]):
+    for row in (metrics["samples"], metrics["zoo"], metrics["baselines"]["gaussian"]):
         assert f"{row['accuracy']['mean']:.4f}± {row['accuracy']['std']:.4f}" in html.text
     assert f"{metrics['novelty']['nearest_ratio']:.4f}" in html.text
 
 
-def test_nothing_comes_from_elsewhere_and_nothing_is_run(whole: Path) -> None:
+def test_the_page_loads_nothing_and_runs_nothing(whole: Path) -> None:
     text = (whole / "report.html").read_text("utf-8")
     html = Page(text)
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in html.tags}
@@ -143,9 +145,9 @@ def test_the_same_run_gives_the_same_report(whole: Path, tmp_path: Path) -> None
     assert (tmp_path / "again.html").read_bytes() == before
 
 
-def test_what_people_write_stays_text(copy: Path) -> None:
+def test_text_of_users_is_escaped(copy: Path) -> None:
     metrics = json.loads((copy / "metrics.json").read_text())
-    metrics["nulls"][EVIL] = metrics["nulls"]["gaussian"] | {"loss": EVIL}
+    metrics["baselines"][EVIL] = metrics["baselines"]["gaussian"] | {"loss": EVIL}
     metrics["samples"]["accuracy"]["std"] = EVIL
     metrics["seconds"]["sample"] = [EVIL]
     (copy / "metrics.json").write_text(json.dumps(metrics))
@@ -161,13 +163,13 @@ def test_what_people_write_stays_text(copy: Path) -> None:
     assert not html.all("script")
 
 
-def test_names_in_figures_stay_text(whole: Path) -> None:
-    run = read(whole)
+def test_text_of_users_is_escaped_in_figures(whole: Path) -> None:
+    run = read_run(whole)
     values = {k.replace("accuracy", EVIL): v for k, v in run.values.items()}
     metrics = json.loads(json.dumps(run.metrics).replace('"accuracy"', json.dumps(EVIL)))
     run = replace(run, values=values, metrics=metrics)
     assert run.scores == [EVIL, "loss"]
-    html = Page(page(run, pictures(run, None), [EVIL]))
+    html = Page(render_page(run, draw_all(run, None), [EVIL]))
     assert not html.all("script")
     accuracy, loss, *_ = (list(ElementTree.fromstring(d).itertext()) for d in drawings(html))
     assert EVIL in accuracy
@@ -185,7 +187,7 @@ def test_names_in_figures_stay_text(whole: Path) -> None:
           "coupling": "independent", "prior": "gaussian"}, ["training", "plane"]),
     ],
 )  # fmt: skip
-def test_what_is_missing_is_left_out(
+def test_figures_without_data_are_left_out(
     tmp_path: Path, lines: dict[str, str], figures: list[str]
 ) -> None:
     html = report(finished(tmp_path, **lines))
@@ -194,12 +196,12 @@ def test_what_is_missing_is_left_out(
 
 
 def test_a_solver_that_chooses_its_own_steps_has_no_curve(tmp_path: Path) -> None:
-    run = read(finished(tmp_path, solver="{type: dopri5, steps: 2}"))
+    run = read_run(finished(tmp_path, solver="{type: dopri5, steps: 2}"))
     assert steps_curve(run, 8, print) == "the solver chooses its own steps"
 
 
 def test_the_curve_over_steps_ends_at_the_samples_of_the_run(whole: Path) -> None:
-    run, said = read(whole), []
+    run, said = read_run(whole), []
     curve = steps_curve(run, 4, said.append)
     assert not isinstance(curve, str)
     assert {steps: len(values) for steps, values in curve.values.items()} == {1: 4, 2: 4, 4: 8}
@@ -208,7 +210,7 @@ def test_the_curve_over_steps_ends_at_the_samples_of_the_run(whole: Path) -> Non
 
 
 def test_long_sampling_is_cut_to_fewer_networks(whole: Path) -> None:
-    run = read(whole)
+    run = read_run(whole)
     slow = replace(run, metrics=run.metrics | {"seconds": {"sample": 1e9}})
     few = steps_curve(slow, 64, print)
     assert not isinstance(few, str)
@@ -234,9 +236,7 @@ def test_a_full_disk_leaves_the_report_that_was_there(copy: Path) -> None:
     assert content(copy) == before
 
 
-def test_a_library_that_is_missing_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     spec = write_spec(tmp_path, tiny(hooks="[report]", metrics="[]"))
     said = refused(wflow("run", spec, "--out", tmp_path / "run"))
@@ -245,13 +245,13 @@ def test_a_library_that_is_missing_is_named(
     assert "pip install matplotlib" in said
 
 
-def test_users_own_settings_of_matplotlib_change_nothing(whole: Path) -> None:
+def test_matplotlib_settings_of_the_user_change_nothing(whole: Path) -> None:
     import matplotlib
 
-    run = read(whole)
-    plain = [picture.svg for picture in pictures(run, None)]
+    run = read_run(whole)
+    plain = [picture.svg for picture in draw_all(run, None)]
     with matplotlib.rc_context({"text.usetex": True, "font.size": 30, "svg.fonttype": "path"}):
-        assert [picture.svg for picture in pictures(run, None)] == plain
+        assert [picture.svg for picture in draw_all(run, None)] == plain
         assert matplotlib.rcParams["font.size"] == 30
 
 
@@ -261,7 +261,7 @@ def measured(whole: RunData, **means: tuple[float, float | None]) -> RunData:
     for name, (score, nearest) in means.items():
         rows[name] = {"accuracy": {"mean": score, "std": 0.01}}
         rows[name] |= {"novelty": {"nearest_ratio": nearest}} if nearest is not None else {}
-    metrics = {"zoo": rows.pop("zoo"), "samples": rows.pop("samples"), "nulls": rows}
+    metrics = {"zoo": rows.pop("zoo"), "samples": rows.pop("samples"), "baselines": rows}
     metrics["novelty"] = metrics["samples"].pop("novelty", {})
     return replace(whole, metrics=metrics)
 
@@ -284,47 +284,50 @@ ZOO, BAD = (0.9, None), (0.5, 1.2)
         ({"samples": (0.9, 0.1)}, "next to copies of zoo networks"),
         ({"samples": (0.9, None)}, "how new they are was not measured"),
         ({"samples": (0.9, 1.0), "interpolation": (0.9, 0.5), "zoo_noise": (0.8, 1.0)},
-         "no cheap null is both as good and as far"),
+         "no cheap baseline is both as good and as far"),
         ({"samples": (0.9, 1.0), "gaussian": (0.9, 1.0)},
          "but a Gaussian fit reaches as far and scores as well"),
         ({"samples": (0.5, 1.2)}, "untrained networks reach as far and score as well"),
-        ({"samples": (0.9, 1.0), "retrained": (0.9, 1.0)}, "no cheap null"),
+        ({"samples": (0.9, 1.0), "retrained": (0.9, 1.0)}, "no cheap baseline"),
     ],
 )  # fmt: skip
 def test_the_verdict(whole: Path, means: dict[str, Any], said: str) -> None:
-    run = measured(read(whole), **{"zoo": ZOO, "untrained": BAD} | means)
+    run = measured(read_run(whole), **{"zoo": ZOO, "untrained": BAD} | means)
     assert said in verdict(run)
 
 
 def test_less_is_better_where_untrained_networks_have_more(whole: Path) -> None:
-    run = measured(read(whole), zoo=(0.1, None), samples=(0.3, 1.0), untrained=(0.9, 1.2))
+    run = measured(read_run(whole), zoo=(0.1, None), samples=(0.3, 1.0), untrained=(0.9, 1.2))
     assert run.sign("accuracy") == -1
     assert "clearly worse than the zoo" in verdict(run)
 
 
-def test_numbers_that_are_none_are_left_out() -> None:
-    found = finite({"a": float("nan"), "b": "1", "c": {"d": 2, "e": None}, "f": True, "g": [1]})
+def test_only_finite_numbers_are_kept() -> None:
+    found = keep_finite(
+        {"a": float("nan"), "b": "1", "c": {"d": 2, "e": None}, "f": True, "g": [1]}
+    )
     assert found == {"c": {"d": 2.0}}
 
 
 def test_values_that_are_not_finite_are_counted_not_drawn(whole: Path) -> None:
-    run = read(whole)
-    broken = run.values["nulls/zoo_noise/loss"].clone()
+    run = read_run(whole)
+    broken = run.values["baselines/zoo_noise/loss"].clone()
     broken[:3] = torch.tensor([torch.inf, -torch.inf, torch.nan])
-    run = replace(run, values=run.values | {"nulls/zoo_noise/loss": broken})
-    loss = next(p for p in pictures(run, None) if p.name == "distribution-1")
+    run = replace(run, values=run.values | {"baselines/zoo_noise/loss": broken})
+    loss = next(p for p in draw_all(run, None) if p.name == "distribution-1")
     assert "zoo + noise (3 not finite)" in loss.svg
     assert "nan" not in loss.svg
 
 
-def test_one_population_far_off_does_not_widen_the_axis() -> None:
-    near, far = Spread.of(torch.linspace(0.9, 1, 50)), Spread.of(torch.linspace(0, 0.1, 50))
-    assert focus([near], [near, far]) == focus([near], [near])
-    low, high = focus([near], [near, Spread.of(torch.linspace(0.8, 0.95, 50))])
+def test_one_remote_population_does_not_widen_the_axis() -> None:
+    near = Quantiles.of(torch.linspace(0.9, 1, 50))
+    far = Quantiles.of(torch.linspace(0, 0.1, 50))
+    assert axis_limits([near], [near, far]) == axis_limits([near], [near])
+    low, high = axis_limits([near], [near, Quantiles.of(torch.linspace(0.8, 0.95, 50))])
     assert 0.79 < low < 0.9 < 1 <= high + 0.002 < 1.1
 
 
-def test_the_plane_is_that_of_the_svd(generator: torch.Generator) -> None:
+def test_the_plane_is_that_of_a_singular_value_decomposition(generator: torch.Generator) -> None:
     from wflow_core.interfaces.task import Signature
 
     architecture = Mlp(Signature((2,), 2), hidden=[])  # no unit that could be exchanged
@@ -332,15 +335,15 @@ def test_the_plane_is_that_of_the_svd(generator: torch.Generator) -> None:
     scale = torch.tensor([5.0, 2.0, 1.0, 0.5, 0.1, 0.1])
     weights = torch.randn(40, layout.size, generator=generator) * scale
     zoo = WeightSet.from_module(architecture.template, weights)
-    found = plane(architecture.symmetry, zoo, zoo[:7])
+    found = principal_plane(architecture.symmetry, zoo, zoo[:7])
     assert found is not None
     centred = (weights - weights.mean(0)).double()
     left, singular, _ = torch.linalg.svd(centred, full_matrices=False)
     expected = left[:, :2] * singular[:2]
     torch.testing.assert_close(found.zoo.abs(), expected.abs())
     torch.testing.assert_close(found.samples, found.zoo[:7])
-    torch.testing.assert_close(found.share, singular[:2].square() / singular.square().sum())
-    assert plane(architecture.symmetry, zoo[:1], zoo) is None
+    torch.testing.assert_close(found.explained, singular[:2].square() / singular.square().sum())
+    assert principal_plane(architecture.symmetry, zoo[:1], zoo) is None
 
 
 def test_the_command_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,6 +358,6 @@ def test_the_command_is_in_the_reference(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_report_elsewhere_replaces_nothing(whole: Path, tmp_path: Path) -> None:
     precious = tmp_path / "mine.html"
     precious.write_text("precious")
-    with pytest.raises(StoreError, match="is there already"):
+    with pytest.raises(StoreError, match="exists already"):
         write_report(whole, precious, steps=False)
     assert precious.read_text() == "precious"

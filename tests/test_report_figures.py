@@ -11,12 +11,13 @@ import torch
 from matplotlib.figure import Figure
 from plugin_support import tiny, wflow, write_spec
 
-from wflow_plugins.report.data import RunData, read
+from wflow_plugins.report.data import RunData
 from wflow_plugins.report.figures import strips as module
-from wflow_plugins.report.figures.canvas import look
-from wflow_plugins.report.figures.strips import Strip, strips
+from wflow_plugins.report.figures.canvas import style_of
+from wflow_plugins.report.figures.strips import Strip, strip_plot
 from wflow_plugins.report.figures.training import training
-from wflow_plugins.report.page import page
+from wflow_plugins.report.page import render_page
+from wflow_plugins.report.read import read_run
 
 CORE = torch.linspace(0.90, 0.99, 90)
 
@@ -26,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     folder = tmp_path_factory.mktemp("report")
     spec = write_spec(folder, tiny(hooks="[]", metrics="[task_score, novelty]"))
     assert wflow("run", spec, "--out", folder / "run").exit_code == 0
-    return read(folder / "run")
+    return read_run(folder / "run")
 
 
 def drawn(rows: list[Strip], monkeypatch: pytest.MonkeyPatch) -> Figure:
@@ -38,8 +39,8 @@ def drawn(rows: list[Strip], monkeypatch: pytest.MonkeyPatch) -> Figure:
         figure.draw_without_rendering()  # type: ignore[no-untyped-call]
         return ""
 
-    monkeypatch.setattr(module, "svg", keep)
-    strips(rows, "score", (5.2, 3.5))
+    monkeypatch.setattr(module, "to_svg", keep)
+    strip_plot(rows, "score", (5.2, 3.5))
     return figure
 
 
@@ -48,8 +49,8 @@ def test_a_number_at_an_edge_lies_on_no_point_or_bar(
     side: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tail = torch.cat([CORE, 0.945 + side * torch.linspace(0.2, 9, 10)])
-    rows = [*Strip.of("core", look("zoo"), CORE, core=True)]
-    rows += Strip.of("tail", look("gaussian"), tail)
+    rows = [*Strip.of("core", style_of("zoo"), CORE, is_core=True)]
+    rows += Strip.of("tail", style_of("gaussian"), tail)
     figure = drawn(rows, monkeypatch)
     (axes,) = figure.axes
     (note,) = [text for text in axes.texts if text.get_text()]
@@ -63,10 +64,10 @@ def test_a_number_at_an_edge_lies_on_no_point_or_bar(
 
 
 def test_nothing_beyond_an_edge_leaves_no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [*Strip.of("core", look("zoo"), CORE, core=True)]
+    rows = [*Strip.of("core", style_of("zoo"), CORE, is_core=True)]
     low, high = drawn(rows, monkeypatch).axes[0].get_xlim()
     # A row that lies beyond as a whole has nothing drawn that its number could cover.
-    rows += Strip.of("far", look("gaussian"), CORE + 100)
+    rows += Strip.of("far", style_of("gaussian"), CORE + 100)
     assert drawn(rows, monkeypatch).axes[0].get_xlim() == (low, high)
 
 
@@ -91,7 +92,7 @@ class Cells(HTMLParser):
 def test_on_a_narrow_page_every_cell_says_what_it_is(run: RunData) -> None:
     cells = Cells()
     cells.rows = []
-    text = page(run, [], [])
+    text = render_page(run, [], [])
     cells.feed(text)
     rows = [row for row in cells.rows if row]
     assert len(rows) == len(run.numbers)

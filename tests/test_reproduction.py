@@ -13,11 +13,12 @@ from plugin_support import tiny, wflow, write_spec
 
 import wflow_core
 from wflow_core.errors import DataError, StoreError, WflowError
-from wflow_core.specs.yaml_source import read_text
+from wflow_core.specs.located_yaml import read_text
 from wflow_plugins.sweep.grid import Grid, read_grid
+from wflow_plugins.sweep.plan import plan_rows
 from wflow_plugins.sweep.results import Result
-from wflow_plugins.sweep.rows import Run, SweepRow, plan
-from wflow_plugins.sweep.table import table
+from wflow_plugins.sweep.rows import Run, SweepRow
+from wflow_plugins.sweep.table import build_table
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -77,7 +78,7 @@ def sweep(folder: Path, results: dict[str, Result], name: str = "toy") -> Path:
         "machine": MACHINE | {"cores": 4},
     }
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "table.json").write_text(json.dumps(table(grid, rows, found) | about))
+    (folder / "table.json").write_text(json.dumps(build_table(grid, rows, found) | about))
     return folder
 
 
@@ -126,9 +127,9 @@ def test_a_table_is_of_the_grid_that_it_names(page: str, name: str) -> None:
     of = TABLES[page][name]
     file = read_grid(ROOT / of["command"].removeprefix("wflow sweep "))
     assert file.grid.name == name
-    assert [row["name"] for row in of["rows"]] == [each.name for each in plan(file)]
+    assert [row["name"] for row in of["rows"]] == [each.name for each in plan_rows(file)]
     assert [c["path"] for c in of["columns"]] == [column.path for column in file.grid.columns]
-    for row, each in zip(of["rows"], plan(file), strict=True):
+    for row, each in zip(of["rows"], plan_rows(file), strict=True):
         for path, cell in row["cells"].items():
             theirs = each.published.get(path, each.published.get(f"{path}.mean"))
             assert (cell["published"] or {"mean": None})["mean"] == theirs
@@ -280,7 +281,7 @@ def test_initialisations_are_compared(run: Path) -> None:
         one, other = found["curves"][name]
         assert [*one] == [*other]
         steps = list(one)
-        assert (steps[0], steps[-1]) == (0, 2 * -(-len(flow.assembly.task.splits["train"]) // 64))
+        assert (steps[0], steps[-1]) == (0, 2 * -(-len(flow.components.task.splits["train"]) // 64))
         mean = (one[0] + other[0]) / 2
         assert row["accuracy at 0 steps"] == pytest.approx(mean)
         assert row["accuracy at the end"] == pytest.approx((one[steps[-1]] + other[steps[-1]]) / 2)
@@ -305,7 +306,7 @@ def test_seconds_to_the_target_are_those_of_drawing_and_of_the_steps() -> None:
 
 def test_tasks_that_networks_of_the_run_do_not_fit_are_refused(run: Path) -> None:
     flow = wflow_core.load(run)
-    assert initialisation.target_task(flow, "breast_cancer") is flow.assembly.task
+    assert initialisation.target_task(flow, "breast_cancer") is flow.components.task
     with pytest.raises(DataError, match=r"--task iris has inputs \[4\] and 3 outputs"):
         initialisation.target_task(flow, "iris")
     with pytest.raises(WflowError, match="unknown task 'irish'"):

@@ -21,7 +21,7 @@ from plugin_support import (
     write_spec,
 )
 
-from wflow_core.pipeline.record import DEPENDS
+from wflow_core.pipeline.run_folder import DEPENDS
 from wflow_core.storage.store import Store
 
 STAGES = ["collect", "train", "sample", "evaluate"]
@@ -251,8 +251,8 @@ def test_manifests_name_every_tensor(undisturbed: Path) -> None:
 
 def test_metrics_hold_what_they_promise(undisturbed: Path) -> None:
     metrics = json.loads((undisturbed / "metrics.json").read_text())
-    nulls = metrics["nulls"]
-    assert nulls.keys() == {
+    baselines = metrics["baselines"]
+    assert baselines.keys() == {
         "untrained",
         "zoo_noise",
         "interpolation",
@@ -260,10 +260,10 @@ def test_metrics_hold_what_they_promise(undisturbed: Path) -> None:
         "gaussian",
         "retrained",
     }
-    for rows in (metrics["zoo"], metrics["samples"], *nulls.values()):
+    for rows in (metrics["zoo"], metrics["samples"], *baselines.values()):
         for score in ("accuracy", "loss"):
             assert rows[score].keys() == {"mean", "std"}
-    for rows in (metrics, *nulls.values()):
+    for rows in (metrics, *baselines.values()):
         assert rows["novelty"].keys() == {"nearest", "nearest_ratio", "spread_ratio"}
     assert metrics["seconds"].keys() == set(STAGES)
-    assert without_seconds(metrics).keys() == {"zoo", "samples", "novelty", "nulls"}
+    assert without_seconds(metrics).keys() == {"zoo", "samples", "novelty", "baselines"}

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.symmetry import GroupElement
-from wflow_plugins.matching.matching import align
 from wflow_plugins.canonicalizers.sinkhorn import soft_act, soft_permutation
 from wflow_plugins.canonicalizers.sinkhorn_rebasin import SinkhornRebasin
+from wflow_plugins.matching.matching import align
 
 flat = [b for b in BLOCKS if b.name != "attention"]
 
@@ -65,7 +65,7 @@ def test_permutation_matrices_act_as_the_element_does(block: Block) -> None:
 
 def brought(name: str, w: Tensor, reference: Tensor, **options: object) -> Tensor:
     architecture = OfBlock(name)
-    component = SinkhornRebasin(architecture, TrainingOnly(architecture), rounds=0, **options)
+    component = SinkhornRebasin(architecture, TrainingOnly(architecture), reference_updates=0, **options)
     component.reference = reference
     return architecture.symmetry.act(w, component.group_element(w))
 
@@ -76,7 +76,7 @@ def test_a_permuted_copy_is_brought_back(name: str, polish: int) -> None:
     symmetry = OfBlock(name).symmetry
     reference = OfBlock(name).block.weights(1, 3)
     moved = copied(symmetry, reference.expand(4, -1), seed=1)
-    found = brought(name, moved, reference, polish=polish, normalize=True)
+    found = brought(name, moved, reference, refine_sweeps=polish, normalize=True)
     torch.testing.assert_close(found, reference.expand(4, -1), rtol=0, atol=1e-12)
 
 
@@ -85,7 +85,7 @@ def test_the_polish_turns_signs_too() -> None:
     reference = block.weights(1, 3)
     moved = copied(block.symmetry, reference.expand(6, -1), seed=1)
     rough, polished = (
-        (brought("tanh mlp", moved, reference, polish=n) - reference).norm(dim=1) for n in (0, 3)
+        (brought("tanh mlp", moved, reference, refine_sweeps=n) - reference).norm(dim=1) for n in (0, 3)
     )
     assert (polished < rough).all()
 

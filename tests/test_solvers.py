@@ -91,7 +91,7 @@ def test_without_noise_guided_euler_is_euler_and_draws_nothing() -> None:
 @pytest.mark.parametrize("steps", [10, 80])
 @pytest.mark.parametrize(("first", "last"), [(0.0, 1.0), (0.3, 0.8), (0.9, 1.0), (0.5, 0.5)])
 def test_noise_has_its_size_whatever_the_steps(first: float, last: float, steps: int) -> None:
-    solver = GuidedEuler(steps=steps, noise=0.6, noise_from=first, noise_to=last)
+    solver = GuidedEuler(steps=steps, noise=0.6, noise_start=first, noise_end=last)
     x = end(solver, lambda t, x: torch.zeros_like(x), torch.zeros(5000, DIM), Euclidean(DIM))
     assert x.std().item() == pytest.approx(0.6 * math.sqrt(last - first), rel=0.02)
 
@@ -108,7 +108,7 @@ def test_noise_stays_on_the_manifold_and_follows_the_generator() -> None:
     assert not GuidedEuler().stochastic
 
 
-@pytest.mark.parametrize("options", [{"noise_from": 0.6, "noise_to": 0.5}, {"noise": -1.0}])
+@pytest.mark.parametrize("options", [{"noise_start": 0.6, "noise_end": 0.5}, {"noise": -1.0}])
 def test_noise_that_makes_no_sense_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match="noise"):
         GuidedEuler(**options)
@@ -124,7 +124,7 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("solver", [Euler(), Heun(), Rk4(), GuidedEuler(noise=0.1, noise_to=0.5)])
+@pytest.mark.parametrize("solver", [Euler(), Heun(), Rk4(), GuidedEuler(noise=0.1, noise_end=0.5)])
 def test_the_loop_never_waits_for_the_device(solver: object) -> None:
     with Waits() as waits:
         end(solver, lambda t, x: t - x, torch.zeros(3, DIM), Euclidean(DIM))

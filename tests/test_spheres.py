@@ -13,14 +13,13 @@ from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.flows.flow import Flow
 from wflow_core.flows.sampling import integrate
 from wflow_core.interfaces.task import Signature
-from wflow_core.specs.options import FlowOptions
-from wflow_plugins.manifolds.unit_spheres import outside, unit_scales, unit_spheres
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere as ToSpheres
 from wflow_plugins.manifolds import spherical
 from wflow_plugins.manifolds.normalized import Normalized
 from wflow_plugins.manifolds.relu_sphere import ReluSphere
 from wflow_plugins.manifolds.sphere import Sphere
+from wflow_plugins.manifolds.unit_spheres import outside, unit_scales, unit_spheres
 from wflow_plugins.solvers.euler import Euler
 
 ANGLES = [1e-7, 1e-6, 1e-4, 1e-2, 0.5, math.pi / 2, 3.0, math.pi - 1e-4, math.pi - 1e-6]
@@ -98,7 +97,7 @@ def test_a_sphere_of_any_radius_has_its_own_arc_lengths(seed: int, radius: float
     x, y = m.projx(torch.randn(2, 8, 5, generator=seeded(seed), dtype=torch.float64)).unbind()
     angle = torch.acos(((x * y).sum(1) / radius**2).clamp(-1, 1))
     torch.testing.assert_close(m.dist(x, y), radius * angle, atol=1e-6, rtol=1e-6)
-    torch.testing.assert_close(m.pairwise(x, y).diagonal(), m.dist(x, y), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(m.pairwise_dist(x, y).diagonal(), m.dist(x, y), atol=1e-6, rtol=1e-6)
     half = torch.full((8,), 0.5, dtype=torch.float64)
     middle = m.geodesic(x, y, half)
     torch.testing.assert_close(m.dist(x, middle), m.dist(middle, y))
@@ -131,7 +130,7 @@ def test_the_product_is_the_sum_of_its_factors() -> None:
         a, b = (w[:, places.flatten()].unflatten(1, places.shape) for w in (x, y))
         square = square + (a * b).sum(2).acos().square().sum(1)
     torch.testing.assert_close(m.dist(x, y), square.sqrt())
-    torch.testing.assert_close(m.pairwise(x, y).diagonal(), m.dist(x, y), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(m.pairwise_dist(x, y).diagonal(), m.dist(x, y), atol=1e-6, rtol=1e-6)
 
 
 def test_scaling_any_network_of_an_orbit_gives_one_representative() -> None:
@@ -157,7 +156,7 @@ def test_activations_without_scaling_are_refused() -> None:
 def test_normalized_flows_move_in_flat_space_and_end_on_the_spheres() -> None:
     m = Normalized(SYMMETRY.layout.size, SYMMETRY)
     x0, x1 = torch.randn(6, m.dim, generator=seeded(), dtype=torch.float64), canonical()
-    flow = Flow(m, FlowOptions(predict="target"))
+    flow = Flow(m, predict="x1")
     t = torch.full((6,), 0.5, dtype=torch.float64)
     middle, _ = flow.path(x0, x1, t)
     torch.testing.assert_close(middle, (x0 + x1) / 2)
@@ -165,19 +164,19 @@ def test_normalized_flows_move_in_flat_space_and_end_on_the_spheres() -> None:
     assert flow.loss(lambda x, t: 2 * (x1 - x), x0, x1, t).max() < 1e-20
     beyond = flow.loss(lambda x, t: 2 * (1.5 * x1 - x), x0, x1, t)
     torch.testing.assert_close(beyond, (0.5 * x1).square().mean(1))
-    ends = integrate(flow, lambda x, t: torch.ones_like(x), Euler(steps=3), x0)
+    ends = integrate(flow, flow.field(lambda x, t: torch.ones_like(x)), Euler(steps=3), x0)
     torch.testing.assert_close(m.ends.projx(ends), ends)
     torch.testing.assert_close(ends, m.ends.projx(x0 + 1))
 
 
 @pytest.mark.parametrize("steps", [1, 2, 16])
-def test_fields_lead_to_where_projected_predictions_land(steps: int) -> None:
-    """Losses compare landed ends alone, so a network may say anything across the spheres."""
+def test_fields_lead_to_where_projected_predictions_end(steps: int) -> None:
+    """Losses compare projected ends alone, so a network may say anything across the spheres."""
     m = Normalized(SYMMETRY.layout.size, SYMMETRY, project="predictions")
-    flow = Flow(m, FlowOptions(predict="target"))
+    flow = Flow(m, predict="x1")
     g = torch.Generator().manual_seed(0)
     x0, x1 = torch.randn(2, 5, m.dim, generator=g, dtype=torch.float64)
-    x1 = m.land(x1)
+    x1 = m.project_endpoint(x1)
     flat = ReluSphere(m.dim, SYMMETRY).projx(torch.ones(1, m.dim, dtype=torch.float64)) == 1
     stretch = torch.where(flat, 1.0, 3.0)  # of the coordinates on spheres
 
@@ -189,4 +188,4 @@ def test_fields_lead_to_where_projected_predictions_land(steps: int) -> None:
     )
     t = torch.tensor(0.25, dtype=torch.float64)
     torch.testing.assert_close(flow.field(loud)(t, x0), (x1 - x0) / 0.75)
-    torch.testing.assert_close(integrate(flow, loud, Euler(steps=steps), x0), x1)
+    torch.testing.assert_close(integrate(flow, flow.field(loud), Euler(steps=steps), x0), x1)

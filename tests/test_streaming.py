@@ -20,7 +20,7 @@ import wflow_core
 from wflow_core.assembly.assemble import assemble
 from wflow_core.interfaces.task import Signature
 from wflow_core.measures import novelty
-from wflow_plugins.streaming.memory import Memory
+from wflow_plugins.streaming.memory import MemoryBudget
 from wflow_core.pipeline.driver import run
 from wflow_core.specs.spec import load_spec
 from wflow_core.weights import WeightSet
@@ -45,14 +45,14 @@ train: {{iterations: 6, evaluate_every: 3, batch_size: 4}}
 solver: {{type: euler, steps: 2}}
 sample: {{networks: 10}}
 metrics: {metrics}
-nulls: {nulls}
+baselines: {baselines}
 hooks: {hooks}
 """
 DEFAULTS = {
     "canonicalizers": "[weight_matching]",
     "codec": "{type: pca, components: 4, residual: true}",
-    "metrics": "[task_score, novelty, {type: l2, pairs: 9}, moments, wrong_iou]",
-    "nulls": "[interpolation, soup, gaussian]",
+    "metrics": "[task_score, novelty, {type: weight_distance, pairs: 9}, moments, error_iou]",
+    "baselines": "[interpolation, soup, gaussian]",
     "hooks": "[]",
 }
 
@@ -250,12 +250,12 @@ def forget_peak() -> int:
 def test_memory_stays_within_the_budget(tmp_path: Path) -> None:
     # So that freed tensors go back to the system, and are not used again unseen.
     ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**16)
-    lines = {"canonicalizers": "[]", "metrics": "[moments]", "nulls": "[]"}
+    lines = {"canonicalizers": "[]", "metrics": "[moments]", "baselines": "[]"}
     n, hidden, used = 24, 15_000, {}
     row = 4 * (33 * hidden + 2)
     for name, width, memory in (
-        ("warm", HIDDEN, Memory(10**4)),
-        ("within", hidden, Memory(9 * row)),
+        ("warm", HIDDEN, MemoryBudget(10**4)),
+        ("within", hidden, MemoryBudget(9 * row)),
         ("held", hidden, None),
     ):
         (tmp_path / name).mkdir()

@@ -20,7 +20,10 @@ from plugin_support import (
     without_seconds,
 )
 
-from wflow_core.runs import stages
+from wflow_core.devices import resolve_device
+from wflow_core.errors import WflowError
+from wflow_core.interfaces.stage import StageContext
+from wflow_plugins.stages.sample import Sample
 from wflow_plugins.sweep import run_sweep
 
 BASE = """\
@@ -32,7 +35,7 @@ zoo: {type: gaussian, networks: 32}
 prior: gaussian
 coupling: independent
 velocity: {type: mlp, width: 8, layers: 1}
-train: {iterations: 30, evaluate_every: 10, batch_size: 8}
+train: {iterations: 30, evaluate_every: 10, checkpoint_every: 10, batch_size: 8}
 solver: {type: euler, steps: 2}
 sample: {networks: 8}
 metrics: [moments]
@@ -78,12 +81,13 @@ def statuses(out: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
-    said: list[str] = []
-    found = run_sweep(write(folder), folder / "out", threads=1, say=said.append)
+    printed: list[str] = []
+    found = run_sweep(write(folder), folder / "out", threads=1, printer=printed.append)
     assert found == table(folder / "out")
-    assert [line.partition("]")[0] + "]" for line in said[::2]] == [f"[{i}/4]" for i in range(1, 5)]
-    assert said[6] == "[4/4] long | *er*, seed 1"
-    assert all(line.startswith("finished, ") for line in said[1::2])
+    starts = [line.partition("]")[0] + "]" for line in printed[::2]]
+    assert starts == [f"[{i}/4]" for i in range(1, 5)]
+    assert printed[6] == "[4/4] long | *er*, seed 1"
+    assert all(line.startswith("finished, ") for line in printed[1::2])
     return folder / "out"
 
 
@@ -108,7 +112,7 @@ def test_the_table_is_what_the_runs_found(undisturbed: Path) -> None:
     assert found["command"].startswith("wflow sweep ")
     for about in (found, found["rows"][0]["runs"][0]):
         assert about["versions"]["torch"]
-        assert about["machine"]["device"] == "cpu"
+        assert about["machine"]["device"] == str(resolve_device())
 
 
 def test_shared_stages_are_counted_once_in_all(undisturbed: Path) -> None:
@@ -144,7 +148,7 @@ def test_rows_that_share_a_zoo_make_it_once(undisturbed: Path) -> None:
     assert reused(undisturbed, "short-0") == reused(undisturbed, "short-1") == []
     assert reused(undisturbed, "long-er-0") == reused(undisturbed, "long-er-1") == ["collect"]
     assert first.read_bytes() == second.read_bytes() != other.read_bytes()
-    assert not (undisturbed / "rows/.making").exists()
+    assert not (undisturbed / "rows/.locks").exists()
 
 
 def test_a_run_of_a_sweep_is_a_run_like_any_other(undisturbed: Path, tmp_path: Path) -> None:
@@ -227,19 +231,19 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
 def test_a_mistake_in_a_row_is_told_with_its_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = stages.sample
+    real = Sample.run
 
-    def fails(work: stages.Work) -> Any:
-        if work.assembly.spec.train.iterations == 10:
+    def fails(self: Sample, context: StageContext) -> Any:
+        if context.components.stages["train"].config.iterations == 10:
             raise ZeroDivisionError("a mistake\nof ours")
-        return real(work)
+        return real(self, context)
 
-    monkeypatch.setattr(stages, "sample", fails)
-    said: list[str] = []
-    found = run_sweep(write(tmp_path), tmp_path / "out", say=said.append)
+    monkeypatch.setattr(Sample, "run", fails)
+    printed: list[str] = []
+    found = run_sweep(write(tmp_path), tmp_path / "out", printer=printed.append)
     assert statuses(tmp_path / "out") == ["failed", "failed", "finished", "finished"]
     assert found["rows"][0]["runs"][0]["reason"] == ("stage sample: ZeroDivisionError: a mistake")
-    assert "in fails" in said[1]
+    assert "in fails" in printed[1]
 
 
 def test_rows_alone_leave_the_others_to_do(tmp_path: Path, undisturbed: Path) -> None:
@@ -289,3 +293,18 @@ def test_several_at_a_time_find_the_same(tmp_path: Path, undisturbed: Path) -> N
         without_seconds(metrics(undisturbed, run)) for run in FOLDERS
     ]
     assert sum("collect" in reused(out, run) for run in FOLDERS) == 2
+
+
+def test_a_memory_budget_is_that_of_every_run(tmp_path: Path, undisturbed: Path) -> None:
+    grid, out = write(tmp_path), tmp_path / "out"
+    with pytest.raises(WflowError, match="expected a size such as 4GB"):
+        run_sweep(grid, out, "cpu", memory="much")
+    assert not out.exists()
+    found = run_sweep(grid, out, "cpu", memory="64KB", only=["short"])
+    assert found["command"].endswith("--only short --device cpu --memory 64000")
+    record = json.loads((out / "rows/short-0/record.json").read_text())
+    assert record["storage"] == "Streamed(64000)"
+    assert statuses(out)[:2] == ["finished", "finished"]
+    run_sweep(grid, out, "cpu", memory="64B", only=["short"], overwrite=True)
+    assert statuses(out)[:2] == ["failed", "failed"]
+    assert "--memory 64B is too little" in table(out)["rows"][0]["runs"][0]["reason"]

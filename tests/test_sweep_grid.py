@@ -11,12 +11,13 @@ from plugin_support import refused, tiny, wflow
 
 from wflow_core.errors import SpecError, WflowError
 from wflow_plugins.sweep.grid import Column, Grid, Row
-from wflow_plugins.sweep.rows import SweepRow, choose, load_rows, slugs, value_name
+from wflow_plugins.sweep.plan import format_value
+from wflow_plugins.sweep.rows import SweepRow, load_rows, select_rows, slugs
 
 ROOT = Path(__file__).parents[1]
 SPECS = ("mnist.yaml",)  # what grids vary
 THESIS = sorted(p for p in (ROOT / "examples/thesis").glob("*.yaml") if p.name not in SPECS)
-GOOD = "name: t\nspec: spec.yaml\nrows:\n  - {name: a}\n  - {name: b, set: {train.lr: 0.1}}\n"
+GOOD = "name: t\nspec: spec.yaml\nrows:\n  - {name: a}\n  - {name: b, set: {train.sigma: 0.1}}\n"
 
 
 def rows_of(folder: Path, text: str) -> tuple[SweepRow, ...]:
@@ -36,9 +37,9 @@ def test_rows_then_the_product_of_axes(tmp_path: Path) -> None:
 name: t
 spec: spec.yaml
 seeds: [3, 5]
-set: {zoo.networks: 30, train.lr: 0.5}
+set: {zoo.networks: 30, train.sigma: 0.5}
 rows:
-  - {name: "A, b", set: {train.lr: 0.25}}
+  - {name: "A, b", set: {train.sigma: 0.25}}
   - {name: c, spec: other.yaml}
 grid:
   solver.steps: [2, 3]
@@ -53,12 +54,12 @@ grid:
     ]  # fmt: skip
     assert [[run.seed for run in row.runs] for row in found] == [[3, 5]] * 6
     assert [run.folder for run in found[0].runs] == ["A-b-3", "A-b-5"]
-    assert found[0].set == {"zoo.networks": 30, "train.lr": 0.25}
+    assert found[0].set == {"zoo.networks": 30, "train.sigma": 0.25}
     resolved = [row.runs[1].resolved for row in found]
     assert {spec["seed"] for spec in resolved} == {5}
     assert {spec["zoo"]["networks"] for spec in resolved} == {30}
     # The row's own come last; a value takes the place of all that is there.
-    assert [spec["train"]["lr"] for spec in resolved] == [0.25, 0.5, *[1e-3] * 4]
+    assert [spec["train"]["sigma"] for spec in resolved] == [0.25, 0.5, *[0.0] * 4]
     assert [spec["solver"]["steps"] for spec in resolved] == [4, 7, 2, 2, 3, 3]
     assert [len(spec["canonicalizers"]) for spec in resolved] == [0, 0, 0, 1, 0, 1]
     for row in found:
@@ -148,25 +149,26 @@ WRONG = {
         ["rows 'a', 'b': none.yaml: cannot be read: No such file or directory"],
     ),
     "of the specs": (
-        GOOD.replace("train.lr: 0.1", "train.lr: -1, zoo.nets: 3")
+        GOOD.replace("train.sigma: 0.1", "train.sigma: -1, zoo.nets: 3")
         + "set: {metrics.9: x, velocity.layers: 0}\n",
         ["g.yaml:6:18: rows 'a', 'b': metrics.9: there is nothing to set at '9'"],
     ),
     "of some rows": (
-        GOOD.replace("train.lr: 0.1", "train.lr: -1, zoo.nets: 3") + "set: {velocity.layers: 0}\n",
+        GOOD.replace("train.sigma: 0.1", "train.sigma: -1, zoo.nets: 3")
+        + "set: {velocity.layers: 0}\n",
         [
-            "g.yaml:5:31: row 'b': train.lr: input should be greater than 0; got -1",
-            "g.yaml:5:35: row 'b': unknown option zoo.nets (did you mean 'networks'?); options: "
-            "networks, epochs, batch_size, optimizer, shared_batches, snapshots",
+            "g.yaml:5:34: row 'b': train.sigma: input should be greater than or equal to 0; got -1",
+            "g.yaml:5:38: row 'b': unknown option zoo.nets (did you mean 'networks'?); options: "
+            "networks, epochs, batch_size, optimizer, shared_batches, snapshots, task",
             "g.yaml:6:24: rows 'a', 'b': velocity.layers: input should be greater than or equal "
             "to 1; got 0",
         ],
     ),
     "what does not fit together": (
-        GOOD.replace("train.lr: 0.1", "zoo: gaussian"),
+        GOOD.replace("train.sigma: 0.1", "zoo: gaussian"),
         [
             "spec.yaml:7:11: row 'b': coupling: 'trajectory' needs a zoo that knows the "
-            "initialisation of each network, such as `train`"
+            "initialisation of each network"
         ],
     ),
 }
@@ -190,10 +192,10 @@ def test_the_command_refuses_a_wrong_grid_and_makes_nothing(tmp_path: Path) -> N
 
 def test_rows_by_name(tmp_path: Path) -> None:
     found = rows_of(tmp_path, GOOD)
-    assert [row.name for row in choose(found, ["b"])] == ["b"]
-    assert choose(found, []) == found
+    assert [row.name for row in select_rows(found, ["b"])] == ["b"]
+    assert select_rows(found, []) == found
     with pytest.raises(WflowError, match=r"no row is called 'bb' .did you mean 'b'.*; rows: a, b"):
-        choose(found, ["bb"])
+        select_rows(found, ["bb"])
 
 
 def test_a_dry_run_lists_rows_and_overrides(tmp_path: Path) -> None:
@@ -201,13 +203,13 @@ def test_a_dry_run_lists_rows_and_overrides(tmp_path: Path) -> None:
     before = sorted(tmp_path.iterdir())
     shown = wflow("sweep", tmp_path / "g.yaml", "--dry-run")
     assert shown.stdout == (
-        "[1/2] a: spec.yaml, seed 1, 2\n[2/2] b: spec.yaml, seed 1, 2\n    train.lr=0.1\n"
+        "[1/2] a: spec.yaml, seed 1, 2\n[2/2] b: spec.yaml, seed 1, 2\n    train.sigma=0.1\n"
     )
     one = json.loads(
         wflow("sweep", tmp_path / "g.yaml", "--dry-run", "--json", "--only", "b").stdout
     )
     runs = [{"seed": 1, "folder": "b-1"}, {"seed": 2, "folder": "b-2"}]
-    assert one == [{"name": "b", "spec": "spec.yaml", "set": {"train.lr": 0.1}, "runs": runs}]
+    assert one == [{"name": "b", "spec": "spec.yaml", "set": {"train.sigma": 0.1}, "runs": runs}]
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -224,8 +226,8 @@ def test_folders_are_plain_and_each_row_has_its_own(names: list[str]) -> None:
 
 def test_names_of_values() -> None:
     named = {"ot": "ot", "a": ["a", {"type": "b", "n": 2}], "x": {"n": None}, "1": 1, "true": True}
-    assert [value_name(v) for v in named.values()] == ["ot", "a + b n=2", "n=null", "1", "true"]
-    assert value_name([]) == "none"
+    assert [format_value(v) for v in named.values()] == ["ot", "a + b n=2", "n=null", "1", "true"]
+    assert format_value([]) == "none"
 
 
 @pytest.mark.parametrize("path", THESIS, ids=lambda p: p.name)

@@ -19,7 +19,7 @@ GRIDS = sorted((ROOT / "examples/thesis").glob("table_*.yaml"))
 
 @pytest.fixture(scope="module")
 def schema() -> Draft202012Validator:
-    printed = json.loads(wflow("schema", "--grid").stdout)
+    printed = json.loads(wflow("sweep", "--schema").stdout)
     Draft202012Validator.check_schema(printed)
     return Draft202012Validator(printed)
 

@@ -22,7 +22,7 @@ from wflow_core.errors import DataError
 from wflow_plugins.architectures.resnet20 import Resnet20
 from wflow_plugins.tasks.cifar10 import CIFAR10, IMAGENET, TEST, TRAIN, Cifar10
 from wflow_plugins.tasks.data_files import Archive, DataFiles
-from wflow_plugins.tasks.records import read_metadata
+from wflow_plugins.tasks.records import read_records
 from wflow_plugins.zoos.checkpoints import Checkpoints
 
 OFFICIAL = os.environ.get("WFLOW_DATA")
@@ -112,7 +112,7 @@ def test_wrong_files_are_named_with_what_is_wrong(case: str, tmp_path: Path) -> 
     path = tmp_path / TEST
     path.write_bytes(data)
     with pytest.raises(DataError, match=words) as error:
-        read_metadata(path, (3, 32, 32), 10)
+        read_records(path, (3, 32, 32), 10)
     assert str(error.value).startswith(f"{path}: ")
     assert "get the file anew" in str(error.value)
 
@@ -121,15 +121,15 @@ def test_records_are_read_as_written_and_large_files_are_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / TEST).write_bytes(WHOLE)
-    images, labels = read_metadata(tmp_path / TEST, (3, 32, 32), 10)
+    images, labels = read_records(tmp_path / TEST, (3, 32, 32), 10)
     np.testing.assert_array_equal(images, IMAGES)
     np.testing.assert_array_equal(labels, LABELS)
     monkeypatch.setattr("wflow_plugins.tasks.records.LARGEST", 9000)
     with pytest.raises(DataError, match="holds more than 9000 bytes"):
-        read_metadata(tmp_path / TEST, (3, 32, 32), 10)
+        read_records(tmp_path / TEST, (3, 32, 32), 10)
     for path in (tmp_path, tmp_path / "absent"):
         with pytest.raises(DataError, match="cannot be read"):
-            read_metadata(path, (3, 32, 32), 10)
+            read_records(path, (3, 32, 32), 10)
 
 
 @pytest.fixture

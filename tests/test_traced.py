@@ -109,7 +109,7 @@ def test_agrees_with_blocks_by_hand(block: Block) -> None:
 @pytest.mark.parametrize("by_hand", BY_HAND, ids=repr)
 def test_agrees_with_architectures_by_hand(by_hand: Architecture) -> None:
     x = by_hand.signature.draw(2, torch.Generator().manual_seed(0))
-    symmetry = find(by_hand.module, x).symmetry(by_hand.module)
+    symmetry = find(by_hand.template, x).symmetry(by_hand.template)
     assert fingerprint(symmetry) == fingerprint(by_hand.symmetry)
 
 
@@ -185,7 +185,7 @@ def test_traced_is_an_architecture() -> None:
 
 
 def test_traced_says_what_it_lacks() -> None:
-    with pytest.raises(UnsupportedError, match=r"traced needs a module: set architecture.template"):
+    with pytest.raises(UnsupportedError, match=r"traced needs a module: set architecture.module"):
         Traced(Signature((5,), 3))
     held = nn.Linear(5, 3)
     held.extra = nn.Parameter(torch.zeros(2))

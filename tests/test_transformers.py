@@ -27,11 +27,11 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
 from wflow_core.networks.batched import BatchedNetworks
 from wflow_core.symmetry import GroupElement, Part, Symmetry
-from wflow_plugins.matching.matching import align
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.bert import Bert
 from wflow_plugins.architectures.bert_module import BertForScores, Layer
 from wflow_plugins.architectures.vit import Block, VisionTransformer, Vit
+from wflow_plugins.matching.matching import align
 
 SOME = transformers()
 each = pytest.mark.parametrize("architecture", SOME.values(), ids=SOME.keys())

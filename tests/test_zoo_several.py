@@ -18,7 +18,7 @@ from wflow_plugins.conditioning.covariates import Record
 from wflow_core.errors import DataError, SpecError
 from wflow_core.interfaces.task import Split
 from wflow_plugins.commands.export import write_networks
-from wflow_core.pipeline.record import Record as RunRecord, sources
+from wflow_core.pipeline.run_folder import Record as RunRecord, sources
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.storage.store import Store
 from wflow_core.testing.world import SmallTask, seeded, small_network, small_task

@@ -35,15 +35,15 @@ def test_the_batched_program_is_training_one_by_one(name: str, make: object) -> 
     MLP.initialize(6, generator)
     batches = list(source._batches(TASK.splits["train"], 6, generator))
     for network in range(2):
-        state = MLP.networks.layout.unflatten(found.initial[network].clone())
+        state = MLP.batched.layout.unflatten(found.initial[network].clone())
         parameters = {k: v.clone().requires_grad_() for k, v in state.items()}
         optimizer = make(list(parameters.values()))
         for batch in batches:
             optimizer.zero_grad()
-            outputs = functional_call(MLP.module, parameters, (batch.x,))
+            outputs = functional_call(MLP.template, parameters, (batch.x,))
             torch.nn.functional.cross_entropy(outputs, batch.y).backward()
             optimizer.step()
-        alone = MLP.networks.layout.flatten({k: v.detach() for k, v in parameters.items()})
+        alone = MLP.batched.layout.flatten({k: v.detach() for k, v in parameters.items()})
         torch.testing.assert_close(found.weights[network], alone, atol=1e-4, rtol=1e-3)
 
 
@@ -51,7 +51,7 @@ def test_training_keeps_initialisations_and_improves_on_them() -> None:
     found = collect(zoo(epochs=20))
     test = TASK.splits["test"]
     before, after = (
-        TASK.objective.score(MLP.networks(w, test.x), test.y)["loss"]
+        TASK.objective.score(MLP.batched(w, test.x), test.y)["loss"]
         for w in (found.initial, found.weights)
     )
     assert (after < before / 2).all()
@@ -106,7 +106,7 @@ def test_initialiser_is_that_of_the_module_and_its_density_is_right() -> None:
     drawn = MLP.initialize(4000, g)
     torch.manual_seed(0)
     built = torch.stack(
-        [MLP.networks.layout.flatten(dict(MLP.build().named_parameters())) for _ in range(2000)]
+        [MLP.batched.layout.flatten(dict(MLP.build().named_parameters())) for _ in range(2000)]
     ).detach()
     torch.testing.assert_close(drawn.std(0), built.std(0), rtol=0.15, atol=0)
     bound = drawn.abs().amax(0)

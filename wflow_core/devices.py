@@ -10,8 +10,23 @@ from torch import Tensor
 
 from wflow_core.errors import WflowError
 
-UNKNOWN_TO_TORCH = ("Expected one of", "Could not run", "META device")
-"""How torch's complaints about a device begin that name internals, or every kind it knows."""
+
+DEFAULT_BUDGET = 2**29
+FREE_PARTS = 8
+"""A budget on CUDA is one of so many parts of the free memory."""
+
+
+def activation_budget(device: torch.device) -> int:
+    """Bytes that the activations of one batched evaluation may take on a device.
+
+    On CUDA a part of the memory that is free or cached by torch, rounded down to a power of two:
+    chunks stay the same while free memory changes little.
+    """
+    if device.type != "cuda":
+        return DEFAULT_BUDGET
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    part = (torch.cuda.mem_get_info(device)[0] + cached) // FREE_PARTS
+    return 1 << max(0, part.bit_length() - 1)
 
 
 class DeviceCache:
@@ -44,13 +59,8 @@ def resolve_device(name: str | torch.device = "auto", threads: int | None = None
         torch.empty(0, device=device)
         torch.Generator(device)
     except (RuntimeError, AssertionError, TypeError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0]
-        if reason.startswith(UNKNOWN_TO_TORCH):
-            reason = "there is none"
-        raise WflowError(
-            f"device {str(name)!r}: not available ({reason}); try "
-            f"{' or '.join(available_devices())}"
-        ) from error
+        known = " or ".join(available_devices())
+        raise WflowError(f"device {str(name)!r}: not available; try {known}") from error
     return device
 
 

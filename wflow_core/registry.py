@@ -191,7 +191,7 @@ def load_plugin(plugin: Plugin) -> type[Any]:
         raise PluginError(f"{plugin.label} is {loaded!r}, not a subclass of {of}")
     if lacks := sorted(getattr(loaded, "__abstractmethods__", ())):
         raise PluginError(f"{plugin.label} does not implement {', '.join(lacks)}")
-    if mismatch := _signature_mismatch(loaded, plugin.kind):
+    if mismatch := _mismatch(loaded, plugin.kind):
         raise PluginError(f"{plugin.label} {mismatch}")
     return loaded
 
@@ -228,10 +228,14 @@ def context_of(kind: str) -> tuple[str, ...]:
     )
 
 
-def _signature_mismatch(cls: type[Any], kind: str) -> str | None:
-    """Why a class cannot be built as its interface is; None where it can."""
-    context, options = context_of(kind), getattr(cls.Config, "model_fields", {})
-    if taken := sorted({*context} & {*options}):
+def _mismatch(cls: type[Any], kind: str) -> str | None:
+    """How a class differs from its interface, so that it cannot be built; None where it can."""
+    context, options = context_of(kind), getattr(cls.Config, "model_fields", None)
+    if options is None:
+        return f"has a Config {cls.Config!r}, which is no subclass of Options"
+    if not isinstance(cls.needs, frozenset) or not isinstance(cls.offers, frozenset):
+        return "has needs or offers that are not frozensets of names"
+    if taken := sorted({"type", *context} & options.keys()):
         return f"has an option {taken[0]!r}, the name of what it is built from; rename it"
     try:
         signature(cls).bind(**dict.fromkeys(context), **dict.fromkeys(options))

@@ -10,7 +10,7 @@ import torch
 from wflow_core.errors import SpecError, WflowError
 from wflow_core.interfaces.component import Component, ComponentSpec
 from wflow_core.interfaces.components import KeyPath
-from wflow_core.interfaces.task import Signature, Task
+from wflow_core.interfaces.task import Task
 from wflow_core.registry import context_of
 from wflow_core.seeds import stage_seed
 from wflow_core.space import unmet_needs
@@ -133,19 +133,9 @@ class Builder:
 
 def mismatch(task: Task, run: Task) -> str | None:
     """Why networks of a run cannot be measured on another task; None where they can."""
-    expected, got = run.signature, task.signature
-    if expected != got:
-        return (
-            f"has inputs {_inputs(got)} and {got.outputs} outputs; the networks of this run take "
-            f"{_inputs(expected)} and give {expected.outputs}"
-        )
+    if run.signature != task.signature:
+        return f"has {task.signature}; the networks of this run have {run.signature}"
     if task.objective and run.objective and type(task.objective) is not type(run.objective):
         names = (type(of.objective).__name__ for of in (task, run))
         return "has the objective {}; the networks of this run are of {}".format(*names)
     return None
-
-
-def _inputs(of: Signature) -> str:
-    """The shape of an input, and the size of its vocabulary where it is of tokens."""
-    tokens = "" if of.vocabulary is None else f" of a vocabulary of {of.vocabulary} tokens"
-    return f"{list(of.inputs)}{tokens}"

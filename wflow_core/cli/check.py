@@ -30,7 +30,7 @@ def check(spec: Path, overrides: tuple[str, ...], allow_code: bool, as_json: boo
     {"ok": false, "problems": [{"file", "line", "column", "message"}]}.
     """
     try:
-        assembled, locations = _checked(spec, overrides, allow_code)
+        components, lines = _checked(spec, overrides, allow_code)
     except WflowError as error:
         if not as_json:
             raise
@@ -38,15 +38,8 @@ def check(spec: Path, overrides: tuple[str, ...], allow_code: bool, as_json: boo
         problems = {"ok": False, "problems": [_with_location(line) for line in found]}
         click.echo(json.dumps(problems, indent=2))
         sys.exit(USER_ERROR)
-    if as_json:
-        click.echo(json.dumps(dict(assembled.resolved), indent=2))
-        return
-    symmetry = assembled.architecture.symmetry
-    click.echo(f"{spec}: valid; {symmetry.layout.size} parameters; symmetry groups:")
-    click.echo(symmetry.describe())
-    _echo_other_architectures(assembled)
-    for name, location in locations.items():
-        click.echo(f"data of {name}: {location}")
+    resolved = json.dumps(dict(components.resolved), indent=2)
+    click.echo(resolved if as_json else "\n".join([f"{spec}: valid", *lines]))
 
 
 @click.command()
@@ -58,37 +51,32 @@ def schema() -> None:
     click.echo(json.dumps(spec_schema(), indent=2))
 
 
-def _echo_other_architectures(assembled: Components) -> None:
-    from wflow_core.interfaces.architecture import Architecture
-    from wflow_core.specs.problems import dotted
-
-    for path, of in assembled.built.items():
-        if isinstance(of, Architecture) and of is not assembled.architecture:
-            click.echo(f"{dotted(path)}: {of}: {of.symmetry.layout.size} parameters")
-
-
 def _checked(
-    spec: Path, overrides: tuple[str, ...], allow_code: bool
-) -> tuple[Components, dict[str, str]]:
-    """The components, and where the data of each task is."""
+    path: Path, overrides: tuple[str, ...], allow_code: bool
+) -> tuple[Components, list[str]]:
+    """The components, and a line about the symmetry of each architecture and the data of each
+    task."""
     from wflow_core.assembly.assemble import assemble
+    from wflow_core.interfaces.architecture import Architecture
     from wflow_core.interfaces.task import Task
     from wflow_core.specs.problems import dotted
     from wflow_core.specs.spec import load_spec
 
-    file = load_spec(spec, overrides, allow_code)
-    assembled = assemble(file)
-    locations: dict[str, str] = {}
-    absent: list[str] = []
-    for path, found in file.components.items():
-        if issubclass(found.cls, Task):
+    spec = load_spec(path, overrides, allow_code)
+    components = assemble(spec)
+    lines, absent = [], []
+    for at, of in components.built.items():
+        if isinstance(of, Architecture):
+            size = of.symmetry.layout.size
+            lines += [f"{dotted(at)}: {size} parameters; symmetry groups:", of.symmetry.describe()]
+        if isinstance(of, Task):
             try:
-                locations[dotted(path)] = assembled.built[path].locate()
+                lines.append(f"data of {dotted(at)}: {of.locate()}")
             except DataError as error:
-                absent.append(f"{file.source.location(path)}: {dotted(path)}: {error}")
+                absent.append(f"{spec.source.location(at)}: {dotted(at)}: {error}")
     if absent:
         raise SpecError(absent)
-    return assembled, locations
+    return components, lines
 
 
 def _with_location(problem: str) -> dict[str, Any]:

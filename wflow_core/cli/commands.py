@@ -1,7 +1,8 @@
-"""What commands share: lazy loading, and one clear message for an error."""
+"""Lazily loaded commands, and one clear message for an error."""
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import re
@@ -9,12 +10,13 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
 from wflow_core import registry
-from wflow_core.cli.inspection import summary
 from wflow_core.errors import PluginError, WflowError
 from wflow_core.pipeline.error_origin import find_origin
 
@@ -61,7 +63,7 @@ class LazyCommands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Own commands with their help; that of others is read from their source, not imported."""
+        """Commands with their help, without importing those of plugins."""
         others, rows = registry.commands(), []
         for name in self.list_commands(ctx):
             own = super().get_command(ctx, name)
@@ -71,7 +73,14 @@ class LazyCommands(click.Group):
 
 
 def _short_help(plugin: registry.Plugin) -> str:
-    return summary(plugin) or f"(from {plugin.origin})"
+    """The first line of a command's docstring, read from its source."""
+    with suppress(Exception):  # help must not fail for a broken plugin
+        spec = find_spec(plugin.entry_point.module)
+        tree = ast.parse(Path(str(spec and spec.origin)).read_text("utf-8"))
+        named = (n for n in tree.body if getattr(n, "name", None) == plugin.entry_point.attr)
+        text = ast.get_docstring(next(named)) or ""  # type: ignore[arg-type]
+        return text.partition("\n")[0].rstrip(".")
+    return f"(from {plugin.origin})"
 
 
 def _detach_stream(stream: Any) -> None:

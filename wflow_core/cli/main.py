@@ -19,7 +19,6 @@ from wflow_core.cli.options import (
     SET,
     SPEC,
     THREADS,
-    device as _device,
 )
 from wflow_core.cli.plugins import plugins
 from wflow_core.cli.run_options import run_arguments, with_run_options
@@ -67,10 +66,11 @@ def run(
     Run the same command again to resume an interrupted run.
     """
     components = _assemble(spec, _with_seed(overrides, seed), allow_code)
-    where = _device(device, threads)
-    folder = out or Path("runs") / f"{components.name}-{components.seed}"
+    from wflow_core.devices import resolve_device
     from wflow_core.pipeline.driver import run as run_pipeline
 
+    where = resolve_device(device, threads)
+    folder = out or Path("runs") / f"{components.name}-{components.seed}"
     arguments = run_arguments(options, components, where)
     metrics = run_pipeline(components, folder, where, overwrite, **arguments)
     if as_json:

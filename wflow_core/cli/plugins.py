@@ -10,7 +10,7 @@ import click
 from wflow_core import registry
 from wflow_core.cli.commands import USER_ERROR, report_errors
 from wflow_core.cli.options import JSON
-from wflow_core.errors import WflowError, suggest
+from wflow_core.errors import PluginError, WflowError, suggest
 
 
 @click.command()
@@ -19,19 +19,16 @@ from wflow_core.errors import WflowError, suggest
 @JSON
 @report_errors
 def plugins(kind: str | None, check: bool, as_json: bool) -> None:
-    """List installed plugins, their distributions, and which are broken.
+    """List installed plugins with the distributions that they are from.
 
-    Sources are read, not imported; --check imports them, and exits with code 2 where a plugin is
-    broken.
+    Nothing is imported unless --check is given, which exits with code 2 where a plugin is broken.
     """
-    from wflow_core.cli.inspection import problems
-
     kinds = [*registry.KINDS, "command"]
     if kind and kind not in kinds:
         guess = suggest(kind, kinds)
         raise WflowError(f"unknown kind {kind!r}{guess}; kinds: {', '.join(kinds)}")
-    listed = (p for each in ([kind] if kind else kinds) for p in registry.plugins(each))
-    found = problems(listed, check)
+    listed = [p for each in ([kind] if kind else kinds) for p in registry.plugins(each)]
+    found = {p: _problem(p, listed, check) for p in listed}
     if as_json:
         rows = [{"kind": p.kind, "name": p.name, "distribution": p.distribution,
                  "version": p.version, "problem": why} for p, why in found.items()]  # fmt: skip
@@ -45,3 +42,22 @@ def plugins(kind: str | None, check: bool, as_json: bool) -> None:
     if check and broken_ones:
         click.echo(f"wflow: broken: {'; '.join(broken_ones)}", err=True)
         sys.exit(USER_ERROR)
+
+
+def _problem(plugin: registry.Plugin, others: list[registry.Plugin], check: bool) -> str | None:
+    same = [p for p in others if (p.kind, p.name) == (plugin.kind, plugin.name)]
+    if len(same) > 1:
+        return registry.duplicate_message(same)
+    return import_problem(plugin) if check else None
+
+
+def import_problem(plugin: registry.Plugin) -> str | None:
+    """The problem that importing a plugin shows; None where it is sound."""
+    try:
+        if plugin.kind == "command":
+            registry.load_command(plugin)
+            return None
+        registry.load_plugin(plugin)
+    except PluginError as error:
+        return str(error).removeprefix(f"{plugin.label} ")
+    return None

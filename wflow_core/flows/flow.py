@@ -55,8 +55,8 @@ class Flow:
     def path(
         self, x0: Tensor, x1: Tensor, t: Tensor, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The point x_t ``[B, D]`` on the geodesic from x0 to x1, with noise where sigma is set, and
-        the velocity ``[B, D]`` of the path there."""
+        """The point x_t ``[B, D]`` on the geodesic from x0 to x1, with noise of sigma, and the
+        velocity ``[B, D]`` of the path there."""
         x = self.manifold.geodesic(x0, x1, t)
         # From the farther endpoint: dividing by the short remainder would amplify rounding.
         ahead = self.manifold.logmap(x, x1) / (1 - t).clamp_min(0.5).unsqueeze(-1)

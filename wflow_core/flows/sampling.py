@@ -44,9 +44,9 @@ def integrate(
     grid, manifold = time_grid(steps or solver.config.steps, x0.device), flow.manifold
     field = _guided(field, guidance, manifold)
     to_endpoint = flow.predict == "x1"
-    x = x0
-    for _, x in solver.steps(field, x0, grid[:-1] if to_endpoint else grid, manifold, generator):
-        pass
+    x, steps_of = x0, solver.steps
+    for _, later in steps_of(field, x0, grid[:-1] if to_endpoint else grid, manifold, generator):
+        x = later
     if to_endpoint:
         x = manifold.expmap(x, (1 - grid[-2]) * field(grid[-2], x))
     return manifold.project_endpoint(x)

@@ -1,4 +1,4 @@
-"""Training a velocity: validation by training run, averaged weights, early choice.
+"""Training a velocity: averaged weights, of which the best by validation are chosen.
 
 Deterministic under its generator, and resumable: all that decides the next iteration is in
 ``Trainer.state``. Shapes: B batch, D dimension.
@@ -12,25 +12,24 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wflow_core.errors import DataError
 from wflow_core.flows.ema import EMA
 from wflow_core.flows.flow import EndpointLoss, Flow
 from wflow_core.flows.optimizer_state import load_optimizers, optimizer_tensors
-from wflow_core.flows.pairs import Pairs
 from wflow_core.flows.training_options import TrainingOptions
-from wflow_core.flows.validation import PAIRS, Validation
 from wflow_core.interfaces.component import ProgressCallback, no_progress
-from wflow_core.interfaces.coupling import Coupling
+from wflow_core.interfaces.coupling import Coupling, Pairs
 from wflow_core.interfaces.optimizer import Optimizer
-from wflow_core.interfaces.solver import Solver
 from wflow_core.interfaces.time import TimeSampler
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import PointSet
 
 Save = Callable[[dict[str, Tensor], dict[str, Any]], object]
 """Takes the named tensors and the plain data of a state, to be written to disk."""
+Validate = Callable[[nn.Module], dict[str, float]]
+"""Measures a velocity: numbers by name, ``val_loss`` among them."""
 CHECKPOINT_SECONDS = 60.0
 SCALE_PAIRS = 2048
 """Pairs that scales are fitted to."""
@@ -40,8 +39,7 @@ class Trainer:
     """Fits ``velocity`` to the pairs that ``coupling`` draws from ``zoo``.
 
     Args:
-        generator: decides the split, the pairs, the times and the noise.
-        solver: integrates the samples whose spread is validated.
+        generator: decides the pairs, the times and the noise.
         endpoint_loss: a further loss, of the networks that the flow predicts.
     """
 
@@ -54,23 +52,17 @@ class Trainer:
         options: TrainingOptions,
         optimizer: Optimizer,
         times: TimeSampler,
-        solver: Solver,
         generator: torch.Generator,
         endpoint_loss: EndpointLoss | None = None,
     ):
         self.flow, self.velocity, self.coupling, self.times = flow, velocity, coupling, times
         self.options, self.generator, self.endpoint_loss = options, generator, endpoint_loss
-        self.zoo, held_out = zoo.split(options.val_fraction, generator)
-        self.held_out_runs = held_out.run.unique()
+        self.zoo = zoo
         self._fit_scales()
         # Every part counts alike, however far training moves it, but never less than the noise,
         # which a part that does not move at all would otherwise be compared with.
         least = flow.sigma if flow.predict == "x1" else 0.0
         self.weight = 1 / velocity.displacement_scale().clamp_min(least).square()
-        pairs = Pairs.sample(coupling, held_out, PAIRS, generator)
-        t = times.sample(PAIRS, generator)
-        seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
-        self.validation = Validation(flow, pairs, t, self.weight, seed, solver, endpoint_loss)
         self.average = EMA(velocity, options.ema_decay)
         self.optimizers = optimizer.build(velocity)
         self.rates = [[g["lr"] for g in of.param_groups] for of in self.optimizers]
@@ -87,15 +79,25 @@ class Trainer:
             self.velocity.fit_condition_scales(self.zoo.cond)
 
     @torch.enable_grad()
-    def run(self, progress: ProgressCallback = no_progress, save: Save | None = None) -> None:
-        """Train to the last iteration; afterwards the velocity has the best averaged weights."""
+    def run(
+        self,
+        validate: Validate,
+        progress: ProgressCallback = no_progress,
+        save: Save | None = None,
+    ) -> None:
+        """Train to the last iteration; afterwards the velocity has the best averaged weights.
+
+        Args:
+            validate: measures the averaged velocity; it gives ``val_loss``, and more if it likes.
+        """
         o, total = self.options, self.options.iterations
         losses = torch.zeros((), device=self.weight.device)
         while self.iteration < total:
             losses = losses + self._step()
             self.iteration += 1
             if self.iteration % o.evaluate_every == 0 or self.iteration == total:
-                self._evaluate(losses / (self.iteration % o.evaluate_every or o.evaluate_every))
+                mean = losses / (self.iteration % o.evaluate_every or o.evaluate_every)
+                self._evaluate(mean, validate)
                 losses = torch.zeros_like(losses)
                 progress(self.iteration, total, **self.history[-1])
             if save and self._is_checkpoint():
@@ -105,13 +107,10 @@ class Trainer:
 
     def _is_checkpoint(self) -> bool:
         """Only right after a validation, since the losses since then are in no state."""
-        o = self.options
-        if self.iteration % o.evaluate_every or self.iteration == o.iterations:
-            return False
-        if o.checkpoint_every is None:
-            return time.monotonic() - self.saved > CHECKPOINT_SECONDS
-        before = self.iteration - o.evaluate_every
-        return self.iteration // o.checkpoint_every > before // o.checkpoint_every
+        o, every = self.options, self.options.checkpoint_every
+        late = time.monotonic() - self.saved > CHECKPOINT_SECONDS
+        due = late if every is None else self.iteration % every < o.evaluate_every
+        return due and self.iteration % o.evaluate_every == 0 and self.iteration < o.iterations
 
     def _step(self) -> Tensor:
         o = self.options
@@ -153,8 +152,8 @@ class Trainer:
             return warm
         return warm * 0.5 * (1 + math.cos(math.pi * self.iteration / self.options.iterations))
 
-    def _evaluate(self, loss: Tensor) -> None:
-        measured = {"loss": loss.item(), **self.validation.measure(self.average.network)}
+    def _evaluate(self, loss: Tensor, validate: Validate) -> None:
+        measured = {"loss": loss.item(), **validate(self.average.network)}
         if not all(map(math.isfinite, measured.values())):
             raise DataError(
                 f"training diverged: the loss is not finite at iteration {self.iteration}; lower "

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -39,8 +38,3 @@ class TrainingOptions(Options):
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the network while it trains; bfloat16 by autocast"
     )
-    renamed: ClassVar[Mapping[str, str]] = {
-        "clip": "grad_clip_norm",
-        "ema": "ema_decay",
-        "held_out": "val_fraction",
-    }

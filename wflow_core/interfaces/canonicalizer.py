@@ -107,15 +107,6 @@ def per_network_map(canonicalizers: Sequence[Canonicalizer]) -> Callable[[Tensor
     return to_representative
 
 
-def canonicalize(canonicalizers: Sequence[Canonicalizer], networks: WeightSet) -> WeightSet:
-    """The same for weights and buffers of whole networks."""
-    for canonicalizer in canonicalizers:
-        if canonicalizer.granularity == "network":
-            element = canonicalizer.group_element(networks.weights)
-            networks = canonicalizer.apply(networks, element)
-    return networks
-
-
 def last_snapshot_index(networks: WeightSet) -> Tensor:
     """``[N]``: for each network, the index of the last snapshot of its run."""
     runs, run = torch.unique(networks.run, return_inverse=True)

@@ -62,6 +62,10 @@ class ComponentSpec:
         )
 
 
+KIND_KEYWORD = "x-kind"
+"""In a JSON schema of options, the kind of a component; the schema of specs defines the kinds."""
+
+
 @dataclass(frozen=True)
 class Slot:
     """Marks an option that holds a component: ``time: Annotated[Any, Slot("time")] = "uniform"``.
@@ -87,7 +91,7 @@ class Slot:
         return core_schema.no_info_plain_validator_function(validate, serialization=plain)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        one = {"$ref": f"#/$defs/{self.kind}"}
+        one = {KIND_KEYWORD: self.kind}
         return {"anyOf": [one, {"type": "null"}]} if self.optional else one
 
 
@@ -158,6 +162,7 @@ class Component(ABC):
         Raises:
             WflowError: with the reason, and the fix.
         """
+        return
 
     def __repr__(self) -> str:
         options = ", ".join(f"{k}={v!r}" for k, v in self.config)

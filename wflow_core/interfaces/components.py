@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.baseline import Baseline
@@ -25,6 +25,28 @@ from wflow_core.space import Space
 
 KeyPath = tuple[str | int, ...]
 """Where something stands in a spec: ``("zoo", "optimizer", "lr")``, ``("metrics", 0)``."""
+
+
+T = TypeVar("T")
+
+
+class _Field(Generic[T]):
+    """The component of a field of the spec; None where the spec has none."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, components: Components, owner: type) -> T:
+        found: Any = components.built.get((self.name,))
+        return found
+
+
+class _ListField(_Field[tuple[T, ...]]):
+    """The components of a list in the spec."""
+
+    def __get__(self, components: Components, owner: type) -> tuple[T, ...]:
+        built = components.built.items()
+        return tuple(of for path, of in built if path[0] == self.name and len(path) == 2)  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -50,72 +72,29 @@ class Components:
     space: Space
     rebuilt: Callable[[Mapping[KeyPath, Component]], Components]
 
-    @property
-    def task(self) -> Task:
-        return self._one("task")
-
-    @property
-    def architecture(self) -> Architecture:
-        return self._one("architecture")
-
-    @property
-    def zoo(self) -> ZooSource:
-        return self._one("zoo")
-
-    @property
-    def canonicalizers(self) -> tuple[Canonicalizer, ...]:
-        return self._many("canonicalizers")
-
-    @property
-    def codec(self) -> Codec | None:
-        return self._one("codec")
-
-    @property
-    def condition(self) -> Condition | None:
-        return self._one("condition")
-
-    @property
-    def prior(self) -> Prior:
-        return self._one("prior")
-
-    @property
-    def coupling(self) -> Coupling:
-        return self._one("coupling")
-
-    @property
-    def velocity(self) -> Velocity:
-        return self._one("velocity")
-
-    @property
-    def solver(self) -> Solver:
-        return self._one("solver")
-
-    @property
-    def guidance(self) -> Guidance | None:
-        return self._one("guidance")
-
-    @property
-    def metrics(self) -> tuple[Metric, ...]:
-        return self._many("metrics")
+    task = _Field[Task]()
+    architecture = _Field[Architecture]()
+    zoo = _Field[ZooSource]()
+    canonicalizers = _ListField[Canonicalizer]()
+    codec = _Field[Codec | None]()
+    condition = _Field[Condition | None]()
+    prior = _Field[Prior]()
+    coupling = _Field[Coupling]()
+    velocity = _Field[Velocity]()
+    solver = _Field[Solver]()
+    guidance = _Field[Guidance | None]()
+    metrics = _ListField[Metric]()
+    hooks = _ListField[Hook]()
 
     @property
     def baselines(self) -> dict[str, Baseline]:
         """Baselines by name."""
-        found: tuple[Baseline, ...] = self._many("baselines")
+        paths = [path for path in self.built if path[0] == "baselines" and len(path) == 2]
         names = [of["type"] for of in self.resolved["baselines"]]
+        found: Any = [self.built[path] for path in paths]
         return dict(zip(names, found, strict=True))
-
-    @property
-    def hooks(self) -> tuple[Hook, ...]:
-        return self._many("hooks")
 
     @property
     def stages(self) -> dict[str, Any]:
         """Stages by name, in the order of the pipeline."""
-        return {name: self._one(name) for name in self.resolved["stages"]}
-
-    def _one(self, field: str) -> Any:
-        return self.built.get((field,))
-
-    def _many(self, field: str) -> tuple[Any, ...]:
-        return tuple(of for path, of in self.built.items() if path[0] == field and len(path) == 2)
+        return {name: self.built[(name,)] for name in self.resolved["stages"]}

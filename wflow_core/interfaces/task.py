@@ -32,6 +32,10 @@ class Signature:
     outputs: int
     vocabulary: int | None = None
 
+    def __str__(self) -> str:
+        tokens = "" if self.vocabulary is None else f" of {self.vocabulary} tokens"
+        return f"inputs {list(self.inputs)}{tokens} and {self.outputs} outputs"
+
     def draw(self, n: int, generator: torch.Generator) -> Tensor:
         """``[n, *inputs]`` random inputs: standard Gaussian values, or tokens but for padding."""
         shape, device = (n, *self.inputs), generator.device

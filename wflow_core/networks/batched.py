@@ -5,6 +5,7 @@ Shapes: N networks, P weights, Q buffer entries, B inputs, C outputs.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from wflow_core.devices import activation_budget
 from wflow_core.networks.shared_linear import SharingLinears
-from wflow_core.networks.without_weights import without_weights
 from wflow_core.weights import WeightLayout
 from wflow_core.weights.chunks import chunk_bytes, chunk_size, load
 
@@ -26,10 +27,11 @@ class BatchedNetworks:
 
     Args:
         module: its own weights are never used.
-        budget: bytes that activations of one chunk of networks may take, roughly.
+        budget: bytes that activations of one chunk of networks may take, roughly; by default what
+            the device has room for.
     """
 
-    def __init__(self, module: nn.Module, budget: int = 2**29):
+    def __init__(self, module: nn.Module, budget: int | None = None):
         self.module = module
         self.layout = WeightLayout.of_parameters(module)
         self.buffer_layout = WeightLayout.of_buffers(module)
@@ -38,7 +40,7 @@ class BatchedNetworks:
 
     def __call__(self, weights: Tensor, x: Tensor, buffers: Tensor | None = None) -> Tensor:
         """``[N, P]`` and inputs ``[B, *inputs]`` that all share, to ``[N, B, C]`` in chunks."""
-        budget = chunk_bytes(weights, self.budget)
+        budget = chunk_bytes(weights, self.budget or activation_budget(weights.device))
         size, rows = chunk_size(weights, self.chunk(x, budget)), self._rows(x, budget)
         if buffers is None:
             buffers = weights.new_zeros(len(weights), 0)
@@ -70,7 +72,7 @@ class BatchedNetworks:
 
     def chunk(self, x: Tensor, budget: int | None = None) -> int:
         """Networks at a time within the budget, for inputs ``[B, *inputs]``."""
-        budget = self.budget if budget is None else budget
+        budget = budget or self.budget or activation_budget(x.device)
         if not len(x):
             return budget
         return int(max(1, budget // (LIVE_OUTPUTS * x.element_size() * len(x) * self._width(x))))
@@ -101,3 +103,20 @@ def _record_size(sizes: list[int]) -> Callable[[nn.Module, Any, Any], None]:
             sizes.append(output.numel())
 
     return note
+
+
+def without_weights(
+    module: nn.Module, dtype: torch.dtype | None = None, device: torch.device | None = None
+) -> nn.Module:
+    """A copy whose parameters are zeros that share one place in memory, whatever their shape.
+
+    Args:
+        dtype: of what is floating point; the module's own by default.
+        device: the module's own by default.
+    """
+    memo: dict[int, nn.Parameter] = {}
+    for p in module.parameters():
+        wanted = dtype if p.is_floating_point() else None
+        zero = torch.zeros((), dtype=wanted or p.dtype, device=device or p.device)
+        memo[id(p)] = nn.Parameter(zero.expand(p.shape), requires_grad=False)
+    return copy.deepcopy(module, memo).to(device, dtype)

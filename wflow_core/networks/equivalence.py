@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from wflow_core.errors import SymmetryError
-from wflow_core.networks.batched import BatchedNetworks
-from wflow_core.networks.without_weights import without_weights
+from wflow_core.networks.batched import BatchedNetworks, without_weights
 from wflow_core.symmetry.groups import GroupElement
 from wflow_core.weights import WeightSet
 

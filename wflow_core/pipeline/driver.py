@@ -20,12 +20,9 @@ from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import Artefact, Stage, StageContext
 from wflow_core.interfaces.storage import TensorStorage
 from wflow_core.pipeline.error_origin import note_stage
-from wflow_core.pipeline.fingerprints import Fingerprints
 from wflow_core.pipeline.hooks import Hooks
-from wflow_core.pipeline.keys import stage_key
-from wflow_core.pipeline.record import RunRecord
-from wflow_core.pipeline.run_folder import METRICS, bind_spec, check_empty_or_run
-from wflow_core.pipeline.wiring import Wiring
+from wflow_core.pipeline.keys import Fingerprints, stage_key
+from wflow_core.pipeline.run_folder import METRICS, RunRecord, bind_spec, check_empty_or_run
 from wflow_core.seeds import stage_generator
 from wflow_core.storage.store import Store
 
@@ -70,9 +67,9 @@ def run(
     where = resolve_device(device)
     check_empty_or_run(Path(folder))
     with Store(Path(folder), storage).locked() as store:
-        pipeline = Pipeline(components, store, where, shared)
-        bind_spec(store, components, pipeline.fingerprints, overwrite)
-        return pipeline.run()
+        fingerprints = Fingerprints(components, RunRecord(components, store, where).files)
+        bind_spec(store, components, fingerprints, overwrite)  # may remove the record
+        return Pipeline(components, store, where, fingerprints, shared).run()
 
 
 class Pipeline:
@@ -83,13 +80,14 @@ class Pipeline:
         components: Components,
         store: Store,
         device: torch.device,
+        fingerprints: Fingerprints,
         shared: SharedArtefacts | None = None,
     ):
         self.components, self.store, self.device, self.shared = components, store, device, shared
+        self.fingerprints = fingerprints
         self.record = RunRecord(components, store, device)
-        self.fingerprints = Fingerprints(components, self.record.files)
         self.hooks = Hooks.of(components)
-        self.wiring = Wiring()
+        self.artefacts: dict[str, Artefact] = {}
 
     def run(self) -> dict[str, Any]:
         """All stages, in order; the content of ``metrics.json``."""
@@ -106,7 +104,8 @@ class Pipeline:
 
     def _run_stage(self, name: str, stage: Stage) -> Artefact:
         """Find the artefact of a stage, or make it; then let it update the components."""
-        inputs = self.wiring.inputs(stage, self.components)
+        wanted = stage.inputs(self.components).items()
+        inputs = {of: self.artefacts[at] for of, at in wanted if at in self.artefacts}
         key = stage_key(name, stage, self.components, inputs, self.fingerprints)
         self.hooks.stage_start(stage=name)
         with note_stage(name), self._lock(key):
@@ -117,7 +116,7 @@ class Pipeline:
             self.components = stage.apply(
                 self.components, artefact, inputs.__getitem__, self.device
             )
-        self.wiring.add(name, stage, artefact)
+        self.artefacts |= dict.fromkeys(artefact_names(name, stage), artefact)
         self.record.finish(name, key, artefact, self.fingerprints)
         self.hooks.stage_end(stage=name, seconds=artefact.seconds, reused=reused)
         return artefact
@@ -168,3 +167,10 @@ class Pipeline:
             self.hooks.run_failed(error=error)
         except HookError as other:
             error.add_note(str(other))
+
+
+def artefact_names(name: str, stage: Stage) -> list[str]:
+    """Names under which later stages find the output of a stage: its own, that of the artefact it
+    replaces, and both as ``name@stage``, by which it is found even when it is replaced."""
+    outputs = [stage.output, *([stage.replaces] if stage.replaces else [])]
+    return [*outputs, *(f"{output}@{name}" for output in outputs)]

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from wflow_core import registry
 from wflow_core.registry import Plugin
@@ -60,18 +59,20 @@ class ErrorOrigin:
 def find_origin(error: BaseException) -> ErrorOrigin:
     """The origin of an error: the innermost frame of a third-party plugin, else of a built-in."""
     stage: str | None = getattr(error, STAGE, None)
-    frames = list(traceback.walk_tb(error.__traceback__))[::-1]
-    installed = [p for p in (*registry.plugins(), *registry.plugins("command")) if _module(p)]
-    for third_party in (True, False):
-        plugins = [p for p in installed if (p.distribution != DISTRIBUTION) == third_party]
-        for i, (frame, line) in enumerate(frames):
-            if same := [p for p in plugins if _package(_module(p)) == _package(_name(frame))]:
-                origin = same[0].origin
-                inner = [of for of, _ in frames[i:]]
-                plugin = _component(inner, [p for p in same if p.origin == origin])
-                location = f"{Path(frame.f_code.co_filename).name}:{line}"
-                return ErrorOrigin(stage, plugin or origin, third_party, location)
-    return ErrorOrigin(stage)
+    plugins = [(_module(p), p) for p in (*registry.plugins(), *registry.plugins("command"))]
+    built_in = None
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        package = _package(frame.f_globals.get("__name__"))
+        same = [(module, p) for module, p in plugins if module and _package(module) == package]
+        if same:
+            own = same[0][1].distribution == DISTRIBUTION
+            location = f"{Path(frame.f_code.co_filename).name}:{line}"
+            label = _component(error, same) or same[0][1].origin
+            origin = ErrorOrigin(stage, label, not own, location)
+            if not own:
+                return origin
+            built_in = built_in or origin
+    return built_in or ErrorOrigin(stage)
 
 
 def one_line(text: str) -> str:
@@ -80,10 +81,10 @@ def one_line(text: str) -> str:
     return line if len(line) <= MAX_LENGTH else f"{line[: MAX_LENGTH - 3]}..."
 
 
-def _component(frames: Sequence[FrameType], plugins: Sequence[Plugin]) -> str | None:
-    """The component in whose class, or alone in whose module, the innermost such frame is."""
-    for frame in frames:
-        here = [p for p in plugins if _module(p) == _name(frame)]
+def _component(error: BaseException, plugins: Sequence[tuple[str, Plugin]]) -> str | None:
+    """The component in whose class, or alone in whose module, the innermost frame of them is."""
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        here = [p for module, p in plugins if module == frame.f_globals.get("__name__")]
         owner = frame.f_code.co_qualname.partition(".")[0]
         found = [p for p in here if p.entry_point.attr == owner] or here
         if len(found) == 1:
@@ -92,15 +93,9 @@ def _component(frames: Sequence[FrameType], plugins: Sequence[Plugin]) -> str | 
 
 
 def _module(plugin: Plugin) -> str:
-    try:
-        return plugin.entry_point.module
-    except AttributeError:  # an entry point that is not module:Class
-        return ""
+    """Its module; nothing for an entry point that is not ``module:Class``."""
+    return str(getattr(plugin.entry_point, "module", ""))
 
 
-def _name(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__"))
-
-
-def _package(module: str) -> str:
-    return module.partition(".")[0]
+def _package(module: object) -> str:
+    return str(module).partition(".")[0]

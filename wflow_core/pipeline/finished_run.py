@@ -12,8 +12,8 @@ from wflow_core.errors import StoreError
 from wflow_core.interfaces.stage import Artefact, FinishedRun, Stage
 from wflow_core.interfaces.storage import TensorStorage
 from wflow_core.interfaces.trained_flow import TrainedFlow
+from wflow_core.pipeline.driver import artefact_names
 from wflow_core.pipeline.run_folder import RECORD, run_spec
-from wflow_core.pipeline.wiring import sources
 from wflow_core.specs.spec import load_spec
 from wflow_core.storage.store import Store
 
@@ -52,7 +52,9 @@ def open_run(
     """The components and artefacts of a run folder, as far as its stages are finished."""
     where, store = resolve_device(device), Store(Path(folder), storage)
     components = assemble(load_spec(run_spec(store.folder), allow_code=allow_code))
-    made_by, loaded = sources(components), dict[str, Artefact]()
+    active = [(n, s) for n, s in components.stages.items() if s.is_active(components)]
+    made_by = {at: (name, s.output) for name, s in active for at in artefact_names(name, s)}
+    loaded: dict[str, Artefact] = {}
 
     def artefact(name: str) -> Artefact:
         stage, output = made_by.get(name, (name, name))
@@ -60,14 +62,12 @@ def open_run(
             loaded[output] = load_finished(store, stage, output)
         return loaded[output]
 
-    for name, stage in components.stages.items():
-        if stage.is_active(components) and _is_finished(store, name, stage.output):
+    for name, stage in active:
+        changes = type(stage).apply is not Stage.apply  # else its artefact need not be read
+        if changes and is_finished(store, name, stage.output):
             inputs = stage.inputs(components)
-            if type(stage).apply is not Stage.apply:
-                output = artefact(f"{stage.output}@{name}")
-                components = stage.apply(
-                    components, output, lambda n, i=inputs: artefact(i[n]), where
-                )
+            output = artefact(f"{stage.output}@{name}")
+            components = stage.apply(components, output, lambda n, i=inputs: artefact(i[n]), where)
     return FinishedRun(components, artefact, where, store.storage, store.folder)
 
 
@@ -77,7 +77,7 @@ def load_finished(store: Store, stage: str, output: str) -> Artefact:
     Raises:
         StoreError: its stage is not finished.
     """
-    if not _is_finished(store, stage, output):
+    if not is_finished(store, stage, output):
         raise StoreError(
             f"{store.folder / output}: not of a finished stage {stage!r}; "
             "the same `wflow run` resumes from here"
@@ -85,7 +85,8 @@ def load_finished(store: Store, stage: str, output: str) -> Artefact:
     return store.load(output)
 
 
-def _is_finished(store: Store, stage: str, output: str) -> bool:
+def is_finished(store: Store, stage: str, output: str) -> bool:
+    """Whether the store has the output of a stage under the key that the record notes."""
     record = store.read_json(RECORD) or {}
     key = record.get("stages", {}).get(stage, {}).get("key")
     return key is not None and store.key(output) == key

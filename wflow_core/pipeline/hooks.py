@@ -1,9 +1,8 @@
-"""Calls of hooks: guarded, so that an error says whose it is."""
+"""Calls of hooks, each guarded, so that an error names the hook."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import wraps
 from typing import Any
 
 import pluggy
@@ -24,13 +23,7 @@ class Hooks:
     """
 
     def __init__(self, hooks: Sequence[tuple[str, Hook]] = ()):
-        self._manager = pluggy.PluginManager("wflow")
-        self._manager.add_hookspecs(HookSpecs)
-        for name, hook in reversed(hooks):  # pluggy calls the last registered first
-            try:
-                self._manager.register(_guarded(name, hook), name=f"{name} {id(hook)}")
-            except pluggy.PluginValidationError as error:
-                raise HookError(f"hook {name!r}: {str(error).splitlines()[-1]}") from error
+        self._managers = [(name, _registered(name, hook)) for name, hook in hooks]
 
     @classmethod
     def of(cls, components: Components) -> Hooks:
@@ -38,8 +31,18 @@ class Hooks:
         names = [of["type"] for of in components.resolved["hooks"]]
         return cls(list(zip(names, components.hooks, strict=True)))
 
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        return getattr(self._manager.hook, f"wflow_{method}")
+    def __getattr__(self, method: str) -> Callable[..., None]:
+        def call(**arguments: Any) -> None:
+            for name, manager in self._managers:
+                try:
+                    getattr(manager.hook, f"wflow_{method}")(**arguments)
+                except (Exception, SystemExit) as error:
+                    raise HookError(
+                        f"hook {name!r} raised in wflow_{method}: {type(error).__name__}: {error}; "
+                        "remove it from `hooks` in the spec, or fix it"
+                    ) from error
+
+        return call
 
     def progress(self, stage: str) -> Callable[..., None]:
         """The callback that reports the progress of a stage to the hooks."""
@@ -50,28 +53,17 @@ class Hooks:
         return progress
 
 
-def _guarded(name: str, hook: Hook) -> object:
-    """The hook with every method wrapped so that an error names it."""
-    methods = {m: getattr(hook, m) for m in dir(hook) if m.startswith("wflow_")}
-    for method, of in methods.items():
+def _registered(name: str, hook: Hook) -> pluggy.PluginManager:
+    for method in (m for m in dir(hook) if m.startswith("wflow_")):
         if method not in METHODS:
             known = f"{suggest(method, METHODS)}; hook methods: {', '.join(METHODS)}"
             raise HookError(f"hook {name!r}: {method} is not a hook method{known}")
-        if not hasattr(of, "wflow_impl"):
+        if not hasattr(getattr(hook, method), "wflow_impl"):
             raise HookError(f"hook {name!r}: {method} is not marked with @hookimpl")
-    wrapped = {m: staticmethod(_naming(name, m, f)) for m, f in methods.items()}
-    return type(f"Guarded{type(hook).__name__}", (), wrapped)()
-
-
-def _naming(name: str, method: str, of: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(of)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return of(*args, **kwargs)
-        except (Exception, SystemExit) as error:
-            raise HookError(
-                f"hook {name!r} raised in {method}: {type(error).__name__}: {error}; "
-                "remove it from `hooks` in the spec, or fix it"
-            ) from error
-
-    return call
+    manager = pluggy.PluginManager("wflow")
+    manager.add_hookspecs(HookSpecs)
+    try:
+        manager.register(hook)
+    except pluggy.PluginValidationError as error:
+        raise HookError(f"hook {name!r}: {str(error).splitlines()[-1]}") from error
+    return manager

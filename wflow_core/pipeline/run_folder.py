@@ -1,16 +1,22 @@
-"""The folder of a run: resume a matching run, refuse any other folder."""
+"""The folder of a run and its record: resume a matching run, refuse any other folder."""
 
 from __future__ import annotations
 
 import os
+import platform
 import re
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from wflow_core.errors import StoreError
 from wflow_core.interfaces.components import Components
-from wflow_core.pipeline.fingerprints import Fingerprints
+from wflow_core.interfaces.stage import Artefact
+from wflow_core.pipeline.keys import Fingerprints
+from wflow_core.seeds import stage_seed
 from wflow_core.specs.located_yaml import dump, read_file
 from wflow_core.specs.problems import dotted
 from wflow_core.storage.files import translate_io_errors
@@ -20,6 +26,8 @@ SPEC, RECORD, METRICS = "spec.yaml", "record.json", "metrics.json"
 HEADER = "# Written by wflow: the spec of the run in this folder, with every option.\n"
 # The lock, and what a run leaves that is killed before its spec is there.
 INTERNAL_FILES = re.compile(r"\.lock|\..*\.(new|old)")
+# Versions that results depend on.
+PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "safetensors", "pydantic")
 # What may change between two runs of one folder: it decides no result.
 IGNORED_FIELDS = ("hooks",)
 
@@ -101,3 +109,57 @@ def run_spec(folder: Path) -> Path:
 def _short(value: Any) -> str:
     text = str(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+class RunRecord:
+    """``record.json``, written again after every stage.
+
+    Attributes:
+        stages: name -> key, hash, seed and seconds of each finished stage.
+        files: dotted path of a component -> fingerprint of what it read.
+    """
+
+    def __init__(self, components: Components, store: Store, device: torch.device):
+        self.components, self.store, self.device = components, store, device
+        before = store.read_json(RECORD) or {}
+        self.stages: dict[str, Any] = before.get("stages", {})
+        self.files: dict[str, Any] = before.get("read", {})
+
+    def finish(self, stage: str, key: str, artefact: Artefact, read: Fingerprints) -> None:
+        """Note a finished stage."""
+        seed = stage_seed(self.components.seed, stage)
+        done = {"key": key, "sha256": artefact.sha256, "seed": seed, "seconds": artefact.seconds}
+        self.stages[stage] = done
+        self.store.write_json(RECORD, self._to_json(read))
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of each finished stage, those of a reused one as it was first made."""
+        active = self.components.stages
+        return {name: of["seconds"] for name, of in self.stages.items() if name in active}
+
+    def _to_json(self, read: Fingerprints) -> dict[str, Any]:
+        return {
+            "name": self.components.name,
+            "seed": self.components.seed,
+            "versions": versions(),
+            "machine": machine(self.device),
+            "storage": repr(self.store.storage),
+            "plugins": dict(self.components.origins),
+            "read": {p: of for p, of in read.taken.items() if of["sha256"] is not None},
+            "stages": self.stages,
+        }
+
+
+def versions() -> dict[str, str]:
+    """Of wflow, Python and the packages that results depend on."""
+    own = {"wflow": version("weightspace-flow"), "python": platform.python_version()}
+    return own | {name: version(name) for name in PACKAGES}
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """The machine and its configuration."""
+    return {
+        "system": platform.platform(),
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+    }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from copy import deepcopy
 from typing import Any
 
 from wflow_core.errors import SpecError
@@ -60,20 +58,6 @@ def _without(locations: dict[KeyPath, str], path: KeyPath) -> dict[KeyPath, str]
 
 def _below(path: KeyPath, locations: dict[KeyPath, str]) -> dict[KeyPath, str]:
     return {(*path, *p): at for p, at in locations.items()}
-
-
-def extract(source: LocatedYaml, path: Iterable[str | int]) -> LocatedYaml:
-    """A value of a file with the locations of all in it, to be set elsewhere."""
-    path = tuple(path)
-    data, n = source.data, len(path)
-    for key in path:
-        data = data[key]
-    data = deepcopy(data)
-    locations, keys = (
-        {p[n:]: at for p, at in of.items() if p[:n] == path}
-        for of in (source.locations, source.keys)
-    )
-    return LocatedYaml(source.location(path), data, locations, keys)
 
 
 def _enter(target: Any, key: str, origin: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 from wflow_core import registry
 from wflow_core.errors import PluginError
+from wflow_core.interfaces.component import KIND_KEYWORD
 from wflow_core.specs.resolve import TASK, own_names
 from wflow_core.specs.spec import STAGES, spec_model
 
@@ -26,7 +27,7 @@ def spec_schema() -> dict[str, Any]:
     for name in stages:
         schema["properties"][name] = _options("stage", name, definitions)
     schema["properties"][STAGES]["items"] = {"enum": stages}
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _define_kinds(schema)
 
 
 def _choices(kind: str, definitions: dict[str, Any]) -> list[dict[str, Any]]:
@@ -42,12 +43,10 @@ def _options(kind: str, name: str, definitions: dict[str, Any]) -> dict[str, Any
     except PluginError:
         required = {"properties": {"type": {"const": name}}, "required": ["type"]}
         return {"type": "object"} | (required if named else {})
-    # Two plugins may well have an `Optimizer` each; references to kinds stay.
+    # Two plugins may well have an `Optimizer` each.
     own = f"{kind}.{name}."
-    options: dict[str, Any] = cls.Config.model_json_schema()
-    inner = options.pop("$defs", {})
-    options = _referring(options, set(inner), own)
-    definitions.update({own + n: _referring(of, set(inner), own) for n, of in inner.items()})
+    options: dict[str, Any] = cls.Config.model_json_schema(ref_template=f"#/$defs/{own}{{model}}")
+    definitions.update({own + n: of for n, of in options.pop("$defs", {}).items()})
     options["title"] = f"{kind} {name}"
     options["description"] = (cls.__doc__ or "").strip()
     given: dict[str, Any] = {"type": {"const": name}} if named else {}
@@ -57,12 +56,12 @@ def _options(kind: str, name: str, definitions: dict[str, Any]) -> dict[str, Any
     return options
 
 
-def _referring(schema: Any, names: set[str], own: str) -> Any:
-    """The schema with references to a component's own models under names of their own."""
+def _define_kinds(schema: Any) -> Any:
+    """The schema with references to the definitions of kinds in place of their names."""
     if isinstance(schema, list):
-        return [_referring(each, names, own) for each in schema]
+        return [_define_kinds(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
-    found = {key: _referring(of, names, own) for key, of in schema.items()}
-    name = str(found.get("$ref", "")).removeprefix("#/$defs/")
-    return found | {"$ref": f"#/$defs/{own}{name}"} if name in names else found
+    found = {key: _define_kinds(of) for key, of in schema.items() if key != KIND_KEYWORD}
+    kind = schema.get(KIND_KEYWORD)
+    return {"$ref": f"#/$defs/{kind}"} | found if kind else found

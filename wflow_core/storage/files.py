@@ -43,15 +43,6 @@ def remove(place: Path) -> None:
             place.unlink()
 
 
-def link(source: Path, place: Path) -> None:
-    """The same file at another place: linked, or copied where the file system has no links."""
-    try:
-        os.link(source, place)
-    except OSError:
-        shutil.copy(source, place)
-        fsync(place)
-
-
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file; one that may not be read is not called absent.
 

@@ -3,4 +3,4 @@
 from wflow_core.symmetry.groups import Group, GroupElement, Part
 from wflow_core.symmetry.symmetry import Symmetry
 
-__all__ = ["GroupElement", "Group", "Part", "Symmetry"]
+__all__ = ["Group", "GroupElement", "Part", "Symmetry"]

@@ -8,7 +8,7 @@ nested group are laid out parent-major, ``h * n`` nodes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from wflow_core.devices import DeviceCache
-from wflow_core.symmetry.action import Action
 from wflow_core.symmetry.cuts import Cut
-from wflow_core.symmetry.groups import GroupElement
+from wflow_core.symmetry.groups import Group, unit_shape
+from wflow_core.symmetry.parts import ResolvedView
 
 
 @dataclass(frozen=True)
@@ -47,23 +47,24 @@ class WeightGraph:
     """Flat weights as blocks, and back.
 
     Attributes:
+        groups: of the symmetry, by name.
         nodes: node set -> number of nodes.
         blocks: every block, by name.
     """
 
-    def __init__(self, symmetry: Action):
-        self.symmetry = symmetry
-        self.nodes = {name: prod(symmetry.units(name)) for name in symmetry.groups}
+    def __init__(self, groups: Mapping[str, Group], parts: Sequence[ResolvedView]):
+        self.groups = groups
+        self.nodes = {name: prod(unit_shape(groups, name)) for name in groups}
         self.blocks: dict[str, Block] = {}
         self._cuts: list[tuple[int, Cut, list[str]]] = []
-        for number, part in enumerate(symmetry.parts):
+        for number, part in enumerate(parts):
             if part.part.buffer:
                 continue
             cut, names = Cut(part), []
-            for groups, shape in zip(cut.choices, cut.shapes(), strict=True):
+            for on, shape in zip(cut.choices, cut.shapes(), strict=True):
                 label = part.part.label
-                name = label if len(cut.choices) == 1 else f"{label}({', '.join(groups)})"
-                self.blocks[name] = Block(name, groups, shape, number)
+                name = label if len(cut.choices) == 1 else f"{label}({', '.join(on)})"
+                self.blocks[name] = Block(name, on, shape, number)
                 names.append(name)
             self._cuts.append((part.place.start, cut, names))
         self._cuts.sort(key=lambda of: of[0])  # as the weights lie
@@ -92,42 +93,3 @@ class WeightGraph:
     def device_block_ids(self) -> DeviceCache:
         """``block_ids`` on any device, for what asks for it at every step."""
         return DeviceCache(self.block_ids)
-
-    def act(self, pieces: Mapping[str, Tensor], element: GroupElement) -> dict[str, Tensor]:
-        """The group's action on the nodes: edges and features follow their nodes."""
-        return {name: self.act_block(name, piece, element) for name, piece in pieces.items()}
-
-    def act_block(
-        self, name: str, piece: Tensor, element: GroupElement, skip_axis: int | None = None
-    ) -> Tensor:
-        """A block ``[B, *shape]`` after the element acted on its axes, ``skip_axis`` (1 or 2) excepted."""
-        block = self.blocks[name]
-        power = self.symmetry.parts[block.part].part.power
-        for dim, group in enumerate(block.groups, start=1):
-            if dim == skip_axis:
-                continue
-            shape = [-1 if i == dim else 1 for i in range(1, piece.ndim)]
-            source = self.node_permutation(group, element)
-            if source is not None:
-                piece = torch.take_along_dim(piece, source.reshape(len(source), *shape), dim)
-            if group in element.scale and power.get(group):
-                factor = element.scale[group].flatten(1) ** power[group]
-                piece = piece * factor.reshape(len(factor), *shape)
-        return piece
-
-    def node_permutation(self, group: str, element: GroupElement) -> Tensor | None:
-        """``[B, nodes]``: the old node that each new node comes from; None where none moves."""
-        units = self.symmetry.units(group)
-        own = element.perm.get(group)
-        if len(units) == 1:
-            return own
-        outer = element.perm.get(self.symmetry.groups[group].per or "")
-        if own is None and outer is None:
-            return None
-        known = own if own is not None else outer
-        assert known is not None
-        if outer is None:
-            outer = torch.arange(units[0], device=known.device).expand(len(known), -1)
-        if own is None:
-            own = torch.arange(units[1], device=known.device).expand(len(known), *units)
-        return (outer.unsqueeze(-1) * units[1] + own).flatten(1)

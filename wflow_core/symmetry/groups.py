@@ -81,3 +81,9 @@ class GroupElement:
             {g: p[index] for g, p in self.perm.items()},
             {g: s[index] for g, s in self.scale.items()},
         )
+
+
+def unit_shape(groups: Mapping[str, Group], name: str) -> tuple[int, ...]:
+    """Shape of a group's units: (n,), or (h, n) where nested."""
+    group = groups[name]
+    return (group.size,) if group.per is None else (groups[group.per].size, group.size)

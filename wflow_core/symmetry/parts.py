@@ -58,15 +58,6 @@ class ResolvedView:
         start = slot.offset + rows[0] * prod(full[1:])
         return cls(part, axes, rows, tuple(shape), slice(start, start + prod(own)), nested)
 
-    def read(self, tensor: Tensor) -> Tensor:
-        """``[B, *tensor] -> [B, *shape]``: the rows of the part under its view."""
-        flat = tensor.reshape(len(tensor), self._full_rows(tensor), -1)
-        return flat[:, self.rows[0] : self.rows[1]].reshape(len(tensor), *self.shape)
-
-    @staticmethod
-    def _full_rows(tensor: Tensor) -> int:
-        return tensor.shape[1] if tensor.ndim > 1 else 1
-
     def act(self, values: Tensor, element: GroupElement) -> Tensor:
         """``[B, *shape] -> [B, *shape]``: units of every axis moved (parents first), rescaled."""
         order = sorted(range(len(self.axes)), key=lambda i: self._is_nested(self.axes[i]))

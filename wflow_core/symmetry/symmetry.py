@@ -1,32 +1,82 @@
-"""The symmetry of an architecture: its group, and how that acts on weights.
+"""The symmetry of an architecture: its group, and how it acts on flat weights.
 
-One description serves everything that follows from symmetry: the graph, weight matching,
-normalisation, equivariant networks. Shapes: B batch, n units of a group, h units of its parent.
+One description serves all that follows from symmetry: the graph, weight matching, normalisation,
+equivariant networks. Shapes: B batch, P weights, Q buffer entries, n units of a group, h units of
+its parent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from wflow_core.symmetry.action import Action
 from wflow_core.symmetry.graph import WeightGraph
-from wflow_core.symmetry.groups import Group, GroupElement, Part
+from wflow_core.symmetry.groups import Group, GroupElement, Part, unit_shape
+from wflow_core.symmetry.parts import ResolvedView, check_cover
+from wflow_core.weights import WeightLayout
 
-__all__ = ["GroupElement", "Group", "Part", "Symmetry"]
+__all__ = ["Group", "GroupElement", "Part", "Symmetry"]
 
 
-class Symmetry(Action):
-    """The group over a weight layout: its elements, their products, and its weight graph.
+class Symmetry:
+    """Groups and parts over a weight layout, the action of the group, and the weight graph.
 
-    It is made of what an :class:`~wflow_core.symmetry.action.Action` is made of.
+    Args:
+        groups: the groups by name.
+        parts: together they cover every parameter exactly once.
+        layout, buffer_layout: where parameters and buffers lie.
+
+    Raises:
+        SymmetryError: the description contradicts itself or the layout.
     """
+
+    def __init__(
+        self,
+        groups: Mapping[str, Group],
+        parts: tuple[Part, ...],
+        layout: WeightLayout,
+        buffer_layout: WeightLayout | None = None,
+    ):
+        self.groups = dict(groups)
+        self.layout = layout
+        self.buffer_layout = buffer_layout or WeightLayout(())
+        self.parts = tuple(
+            ResolvedView.of(p, self.groups, self.buffer_layout if p.buffer else layout)
+            for p in parts
+        )
+        check_cover([p for p in self.parts if not p.part.buffer], self.layout)
+
+    @property
+    def free(self) -> dict[str, Group]:
+        return {name: group for name, group in self.groups.items() if group.free}
+
+    def units(self, name: str) -> tuple[int, ...]:
+        """Shape of a group's units: (n,), or (h, n) where nested."""
+        return unit_shape(self.groups, name)
+
+    def act(self, weights: Tensor, element: GroupElement) -> Tensor:
+        """``[B, P] -> [B, P]``: the weights of the same functions, units moved and rescaled."""
+        return self._act(weights, element, buffer=False)
+
+    def act_buffers(self, buffers: Tensor, element: GroupElement) -> Tensor:
+        """``[B, Q] -> [B, Q]``: buffers move along with their units."""
+        return self._act(buffers, element, buffer=True)
+
+    def _act(self, flat: Tensor, element: GroupElement, buffer: bool) -> Tensor:
+        """Part by part into one copy: of large networks there is no room for more."""
+        moved = flat.clone()  # buffers need not be of any part
+        for part in self.parts:
+            if part.part.buffer == buffer:
+                values = flat[:, part.place].reshape(len(flat), *part.shape)
+                moved[:, part.place] = part.act(values, element).flatten(1)
+        return moved
 
     @cached_property
     def graph(self) -> WeightGraph:
-        return WeightGraph(self)
+        return WeightGraph(self.groups, self.parts)
 
     def identity(self, batch: int, device: torch.device | str = "cpu") -> GroupElement:
         """The element that changes nothing, with every free group named."""
@@ -53,43 +103,6 @@ class Symmetry(Action):
                 scale[name] = options[group.scaling]
         return GroupElement(perm, scale)
 
-    def compose(self, first: GroupElement, then: GroupElement) -> GroupElement:
-        """The element that acts as ``first`` and then ``then``."""
-        perm, scale = {}, {}
-        for name in self.groups:
-            at = self._sources(name, then)
-            if name in first.perm or name in then.perm:
-                inner = _pick(first.perm.get(name), at)
-                perm[name] = inner if inner is not None else then.perm[name]
-            scales = [
-                s for s in (_pick(first.scale.get(name), at), then.scale.get(name)) if s is not None
-            ]
-            if scales:
-                scale[name] = scales[0] if len(scales) == 1 else scales[0] * scales[1]
-        return GroupElement(perm, scale)
-
-    def inverse(self, element: GroupElement) -> GroupElement:
-        """The element that undoes ``element``."""
-        perm = {}
-        for name in self.groups:
-            parent = self.groups[name].per
-            if name in element.perm:
-                undone = element.perm[name].argsort(-1)
-                outer = element.perm.get(parent) if parent else None
-                perm[name] = undone if outer is None else _rows(undone, outer.argsort(-1))
-        undo = GroupElement(perm)
-        scale = {}
-        for name, factor in element.scale.items():
-            picked = _pick(factor, self._sources(name, undo))
-            assert picked is not None
-            scale[name] = 1 / picked
-        return GroupElement(perm, scale)
-
-    def _sources(self, name: str, element: GroupElement) -> tuple[Tensor | None, Tensor | None]:
-        parent = self.groups[name].per
-        outer = element.perm.get(parent) if parent else None
-        return outer, element.perm.get(name)
-
     def describe(self) -> str:
         """A line a group, for error messages and ``wflow check``."""
         lines = []
@@ -97,18 +110,3 @@ class Symmetry(Action):
             nested = f" in each of {group.per}" if group.per else ""
             lines.append(f"{name}: {group.size} {group.kind}{nested}, scaling {group.scaling}")
         return "\n".join(lines)
-
-
-def _rows(values: Tensor, outer: Tensor) -> Tensor:
-    """``[B, h, n]`` rows of each network in the order ``outer`` [B, h]."""
-    return torch.take_along_dim(values, outer.unsqueeze(-1), 1)
-
-
-def _pick(values: Tensor | None, at: tuple[Tensor | None, Tensor | None]) -> Tensor | None:
-    """``values`` of old units at the places that an element takes its new units from."""
-    outer, inner = at
-    if values is None:
-        return None
-    if outer is not None:
-        values = _rows(values, outer)
-    return values if inner is None else torch.take_along_dim(values, inner, -1)

@@ -20,6 +20,7 @@ COPIES = 4
 
 
 def is_lazy(weights: Tensor) -> bool:
+    """Whether the values of a tensor are elsewhere."""
     return hasattr(weights, "load_limit")
 
 

@@ -39,9 +39,9 @@ class WeightSet:
         initial: ``[N, P]`` the weights that training started from, where known.
         run: ``[N]`` the training run of each network; snapshots of one run share it.
         step: ``[N]`` the optimizer step at which each was taken.
-        covariates: name -> ``[N]``, what else is known of each: numbers (float, NaN where unknown), or
-            places in its categories (int64, -1 where unknown). Of samples, what was asked for.
-        categories: name of a covariate -> the names of its values, of those that are no numbers.
+        covariates: name -> ``[N]``, further properties: numbers (float, NaN where unknown), or indices
+            of categories (int64, -1 where unknown). Those of samples are their conditions.
+        categories: name of a categorical covariate -> names of its values.
     """
 
     layout: WeightLayout
@@ -106,7 +106,7 @@ class WeightSet:
         return self.with_tensors({name: t.to(device) for name, t in self.tensors().items()})
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors by the names of their fields, those of covariates as ``covariates.<name>``."""
+        """The tensors by the names of their fields, covariates as ``covariates.<name>``."""
         named = {f: getattr(self, f) for f in ("weights", "buffers", "run", "step", "initial")}
         named |= {f"{COVARIATES}{name}": tensor for name, tensor in self.covariates.items()}
         return {name: tensor for name, tensor in named.items() if tensor is not None}

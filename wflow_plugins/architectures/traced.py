@@ -18,7 +18,8 @@ from wflow_core.interfaces.task import Signature
 from wflow_core.pipeline.error_origin import one_line
 from wflow_core.symmetry import Symmetry
 from wflow_plugins.architectures.tracing import Found, find
-from wflow_plugins.code.named_code import PATTERN, load_code
+from wflow_plugins.code.code_name import CodeName
+from wflow_plugins.code.named_code import code_hash, load_code
 
 
 class Traced(Architecture):
@@ -39,15 +40,12 @@ class Traced(Architecture):
     """
 
     class Config(Options):
-        module: str | None = Field(
+        module: CodeName | None = Field(
             None,
-            pattern=PATTERN,
-            description="what makes the module, as `package.module:Class`, or `file.py:Class` from "
-            "where wflow is started",
+            description="class, or function that returns a module: `package.module:Class`, or "
+            "`file.py:Class` with a path from where wflow is started",
         )
         arguments: dict[str, Any] = Field({}, description="what it is called with")
-
-    code = frozenset({"module"})
 
     def __init__(
         self,
@@ -60,13 +58,17 @@ class Traced(Architecture):
         if module is None:
             raise UnsupportedError(
                 "traced needs a module: set architecture.module to `package.module:Class` or "
-                "`file.py:Class`, from Python to a module or what makes one"
+                "`file.py:Class`; from Python, give a module, or a class or function that makes one"
             )
         self._given: Any = module if named is None else load_code(named)
+        self._code_hash = None if named is None else code_hash(named)
         if isinstance(self._given, nn.Module) and arguments:
-            raise UnsupportedError(
-                "traced: a module that is made already takes no arguments; give its class"
-            )
+            raise UnsupportedError("traced: a module instance takes no arguments; give its class")
+
+    @property
+    def fingerprint(self) -> str | None:
+        """A hash of the file that the code is in; None for a module given from Python."""
+        return self._code_hash
 
     def build(self) -> nn.Module:
         """A fresh module.
@@ -85,7 +87,7 @@ class Traced(Architecture):
         name = self.config.module or getattr(self._given, "__name__", "the function")
         try:
             made = self._given(**self.config.arguments)
-        except Exception as error:  # whatever the code of others raises
+        except Exception as error:  # code of the user may raise anything
             raise UnsupportedError(
                 f"traced: {name} makes no module of {self.config.arguments}: "
                 f"{type(error).__name__}: {one_line(str(error))}"
@@ -95,8 +97,8 @@ class Traced(Architecture):
         return made
 
     @cached_property
-    def module(self) -> nn.Module:
-        """One module whose structure all networks share."""
+    def template(self) -> nn.Module:
+        """A module whose structure all networks share; its own weights are never used."""
         if isinstance(self._given, nn.Module):
             return deepcopy(self._given).eval()
         with torch.random.fork_rng(devices=[]):
@@ -106,21 +108,24 @@ class Traced(Architecture):
     def found(self) -> Found:
         """Groups, parts, notes on what stayed anchored, and coverage."""
         x = self.signature.draw(2, torch.Generator().manual_seed(0))
-        known = [p.dtype for p in self.module.parameters() if p.is_floating_point()]
+        known = [p.dtype for p in self.template.parameters() if p.is_floating_point()]
         x = x.to(known[0]) if known and x.is_floating_point() else x
-        self._refuse_unfit(x)
-        return find(self.module, x)
+        self._check_fits(x)
+        return find(self.template, x)
 
     def define_symmetry(self) -> Symmetry:
-        return self.found.symmetry(self.module)
+        return self.found.symmetry(self.template)
 
     @torch.no_grad()
-    def _refuse_unfit(self, x: Tensor) -> None:
-        """A module that does not take or give what the task's signature says."""
+    def _check_fits(self, x: Tensor) -> None:
+        """
+        Raises:
+            UnsupportedError: the module does not fit the signature of the task.
+        """
         inputs, wanted = list(x.shape), [len(x), self.signature.outputs]
         try:
-            made = self.module(x)
-        except Exception as error:  # whatever the code of others raises
+            made = self.template(x)
+        except Exception as error:  # code of the user may raise anything
             raise UnsupportedError(
                 f"traced: the module fails on inputs {inputs} of this task: "
                 f"{type(error).__name__}: {one_line(str(error))}"
@@ -128,7 +133,7 @@ class Traced(Architecture):
         got = list(made.shape) if isinstance(made, Tensor) else f"a {type(made).__name__}"
         if got != wanted:
             raise UnsupportedError(
-                f"traced: of inputs {inputs} the module makes {got}; this task wants {wanted}"
+                f"traced: of inputs {inputs} the module makes {got}; this task needs {wanted}"
             )
 
 

@@ -22,8 +22,7 @@ from wflow_core.errors import DataError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Task
-from wflow_core.networks.batched import BatchedNetworks
-from wflow_core.networks.without_weights import without_weights
+from wflow_core.networks.batched import BatchedNetworks, without_weights
 from wflow_core.seeds import stage_generator
 from wflow_core.weights import WeightSet
 from wflow_plugins.batchnorm.batch_statistics import norms_with_statistics

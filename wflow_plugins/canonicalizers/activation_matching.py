@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -35,9 +36,15 @@ class ActivationMatching(ToReference):
     """
 
     class Config(Options):
-        samples: int = Field(512, ge=2, description="rows of the training split at most")
-        rounds: int = Field(1, ge=0, description="times that the reference becomes the mean")
+        num_rows: int = Field(512, ge=2, description="rows of the training split at most")
+        reference_updates: int = Field(
+            1, ge=0, description="times that the reference becomes the mean"
+        )
         seed: int = Field(0, ge=0, description="of the choice of rows")
+        renamed: ClassVar[Mapping[str, str]] = {
+            "samples": "num_rows",
+            "rounds": "reference_updates",
+        }
 
     needs = frozenset({SYMMETRY, DATA})
 
@@ -47,7 +54,7 @@ class ActivationMatching(ToReference):
         self.readers = readers(self.data.networks.module, architecture.symmetry)
 
     def brought(self, weights: Tensor, reference: Tensor) -> GroupElement:
-        x = next(self.data.batches(self.config.samples, self.config.seed, weights)).x
+        x = next(self.data.batches(self.config.num_rows, self.config.seed, weights)).x
         wanted = self._seen(reference, x)
         bytes_each = sum(w.numel() * w.element_size() for w in wanted.values())
         chunk = max(1, BUDGET // max(1, 4 * bytes_each))

@@ -18,8 +18,8 @@ CHUNK = 1024
 class ToReference(Canonicalizer):
     """Permutes the units of each network to lie closest to one reference.
 
-    The reference starts as the zoo's first network; ``rounds`` times it becomes the mean of the
-    networks that were aligned to it.
+    The reference starts as the zoo's first network; ``reference_updates`` times it becomes the
+    mean of the networks that were aligned to it.
     """
 
     reference: Tensor | None = None
@@ -31,7 +31,7 @@ class ToReference(Canonicalizer):
     def fit(self, zoo: WeightSet) -> None:
         symmetry, reference = self.architecture.symmetry, load(zoo.weights[:1])
         with torch.no_grad():
-            for _ in range(self.config.rounds):
+            for _ in range(self.config.reference_updates):
                 total = torch.zeros_like(reference)
                 for w in iter_chunks(zoo.weights, CHUNK):
                     total += symmetry.act(w, self.brought(w, reference)).sum(0)

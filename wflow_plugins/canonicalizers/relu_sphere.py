@@ -11,11 +11,11 @@ from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.objective import Regression
 from wflow_core.interfaces.task import Task
 from wflow_core.symmetry import GroupElement, Symmetry
 from wflow_core.weights import WeightSet
 from wflow_plugins.manifolds.unit_spheres import outside, unit_scales, unit_spheres
+from wflow_plugins.objectives import Regression
 
 
 class ReluSphere(Canonicalizer):

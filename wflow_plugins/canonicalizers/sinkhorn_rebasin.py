@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -15,8 +15,8 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Split, Task
 from wflow_core.symmetry.groups import GroupElement
 from wflow_plugins.canonicalizers.on_data import OnData
-from wflow_plugins.canonicalizers.sinkhorn import soft_act, soft_permutation
 from wflow_plugins.canonicalizers.reference_aligner import ToReference
+from wflow_plugins.canonicalizers.sinkhorn import soft_act, soft_permutation
 from wflow_plugins.matching.matching import refine
 from wflow_plugins.matching.similarity import assign, block_weight
 
@@ -34,7 +34,7 @@ class SinkhornRebasin(ToReference):
     ``l2``, the distance to the reference; ``midpoint``, the task's loss halfway to it; ``random``,
     that at a random point of the way, another at each iteration. The optimisation starts from
     equal entries, so that the order in which units come does not matter. With ``l2``, a few sweeps
-    of weight matching polish the result. Only that polish turns signs where an activation lets them
+    of weight matching refine the result. Only they turn signs where an activation lets them
     through, so a copy of other signs may not be found as one. Nested groups are refused.
 
     Source: Pena, Medeiros, Dubail, Aminbeidokhti, Granger, Pedersoli 2023 (arXiv 2212.12042).
@@ -46,15 +46,21 @@ class SinkhornRebasin(ToReference):
         lr: float = Field(0.1, gt=0, description="of Adam, on the logits")
         temperature: float = Field(1.0, gt=0, description="that logits are divided by")
         sinkhorn: int = Field(20, ge=1, description="scalings of rows and columns a step")
-        polish: int = Field(
+        refine_sweeps: int = Field(
             3, ge=0, description="sweeps of weight matching at the end, with objective `l2` only"
         )
-        rounds: int = Field(1, ge=0, description="times that the reference becomes the mean")
+        reference_updates: int = Field(
+            1, ge=0, description="times that the reference becomes the mean"
+        )
         normalize: bool = Field(
             False, description="weigh each part by one over its mean square in `l2`"
         )
         batch_size: int = Field(128, ge=1, description="training rows a step, but with `l2`")
         seed: int = Field(0, ge=0, description="of the rows and the random points")
+        renamed: ClassVar[Mapping[str, str]] = {
+            "polish": "refine_sweeps",
+            "rounds": "reference_updates",
+        }
 
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(architecture, task, **options)
@@ -79,9 +85,9 @@ class SinkhornRebasin(ToReference):
         symmetry, config = self.architecture.symmetry, self.config
         soft = self._learn(weights, self._objective(weights, reference))
         element = GroupElement({g: assign(p) for g, p in soft.items()})
-        if config.objective != "l2" or not config.polish:
+        if config.objective != "l2" or not config.refine_sweeps:
             return element
-        return refine(symmetry, weights, reference, element, config.polish, config.normalize)
+        return refine(symmetry, weights, reference, element, config.refine_sweeps, config.normalize)
 
     def _learn(self, weights: Tensor, objective: Callable[[Soft], Tensor]) -> Soft:
         """The soft permutations at the end, ``{group: [B, n, n]}``."""

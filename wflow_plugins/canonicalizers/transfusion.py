@@ -6,8 +6,9 @@ Shapes: B networks, H heads, r singular values of a head.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -20,6 +21,7 @@ from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import GroupElement
 from wflow_plugins.canonicalizers.linear_pairs import Blocks, linear_pairs, sides, singular
 from wflow_plugins.canonicalizers.reference_aligner import ToReference
+from wflow_plugins.matching.elements import compose
 from wflow_plugins.matching.matching import match
 from wflow_plugins.matching.similarity import assign
 
@@ -37,10 +39,13 @@ class Transfusion(ToReference):
     """
 
     class Config(Options):
-        rounds: int = Field(3, ge=0, description="times that the reference becomes the mean")
+        reference_updates: int = Field(
+            3, ge=0, description="times that the reference becomes the mean"
+        )
         normalize: bool = Field(
             False, description="weigh each part by one over its mean square in the reference"
         )
+        renamed: ClassVar[Mapping[str, str]] = {"rounds": "reference_updates"}
 
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(architecture, task, **options)
@@ -62,7 +67,7 @@ class Transfusion(ToReference):
         del own, wanted  # each as large as the networks
         moved = symmetry.act(weights, first)
         then = match(self.settled, moved, reference, self.config.normalize)
-        return symmetry.compose(first, then)
+        return compose(symmetry, first, then)
 
     def _paired(self, heads: str, own: Blocks, wanted: Blocks) -> Tensor:
         """Blocks of B networks and of the reference ``-> [B, H]``: the own head that each head of

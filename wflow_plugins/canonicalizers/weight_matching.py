@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field
 from torch import Tensor
 
@@ -20,10 +23,13 @@ class WeightMatching(ToReference):
     """
 
     class Config(Options):
-        rounds: int = Field(3, ge=0, description="times that the reference becomes the mean")
+        reference_updates: int = Field(
+            3, ge=0, description="times that the reference becomes the mean"
+        )
         normalize: bool = Field(
             False, description="weigh each part by one over its mean square in the reference"
         )
+        renamed: ClassVar[Mapping[str, str]] = {"rounds": "reference_updates"}
 
     def brought(self, weights: Tensor, reference: Tensor) -> GroupElement:
         symmetry = self.architecture.symmetry

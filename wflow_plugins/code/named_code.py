@@ -1,7 +1,7 @@
-"""Code that a spec names, as ``package.module:Name`` or ``file.py:Name``.
+"""Imports code by name, ``package.module:Name`` or ``file.py:Name``.
 
-A spec runs none unless whoever runs it allows that: nothing is imported before ``refusal`` was
-heeded.
+Imported code may do anything: a spec may name code only where its user allows that, see
+:mod:`~wflow_plugins.code.code_name`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from types import ModuleType
 from typing import Any
 
 from wflow_core.errors import PluginError, suggest
+from wflow_core.pipeline.error_origin import one_line
 
 PATTERN = r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*|[^:]+\.py):[A-Za-z_]\w*$"
-"""What names code."""
+"""Names of code."""
 
 
 def refusal(name: str) -> str:
@@ -29,60 +30,61 @@ def refusal(name: str) -> str:
 
 
 def load_code(name: str) -> Any:
-    """Import what is named. A file is imported once, and again when it has changed.
+    """Import the object of that name. A file is imported again after it has changed.
 
     Raises:
-        PluginError: there is no such module, file or name in it, or it fails to import.
+        PluginError: there is no such module, file or object, or it fails to import.
     """
-    place, _, wanted = name.rpartition(":")
-    module = _module(place)
+    where, _, attribute = name.rpartition(":")
+    module = _module(where)
     try:
-        return getattr(module, wanted)
+        return getattr(module, attribute)
     except AttributeError as error:
-        guess = suggest(wanted, vars(module))
-        raise PluginError(f"{place} has nothing called {wanted!r}{guess}") from error
+        guess = suggest(attribute, vars(module))
+        raise PluginError(f"{where} has no {attribute!r}{guess}") from error
 
 
-def code_origin(name: str) -> str:
-    """What is named with a hash of the file that it is in, so that another one is another run.
+def code_hash(name: str) -> str | None:
+    """SHA-256 of the file that holds the object; None for a module without a file.
 
     Raises:
         PluginError: as ``load_code``.
     """
-    load_code(name)
     file = getattr(_module(name.rpartition(":")[0]), "__file__", None)
-    digest = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16] if file else "no file"
-    return f"{name} ({digest})"
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
 
 
-def _module(place: str) -> ModuleType:
+def _module(where: str) -> ModuleType:
+    """The module of a file or of a dotted name."""
     try:
-        return _of_file(Path(place)) if place.endswith(".py") else import_module(place)
+        return _module_of_file(Path(where)) if where.endswith(".py") else import_module(where)
     except PluginError:
         raise
-    except (Exception, SystemExit) as error:  # whatever the code of others raises
-        fix = "mend it"
+    except (Exception, SystemExit) as error:  # imported code may raise anything
+        fix = "fix it"
         if isinstance(error, ModuleNotFoundError):
             fix = "install it, put its folder on PYTHONPATH, or name a file, as nets/own.py:Net"
-        why = f"{type(error).__name__}: {error}"
-        raise PluginError(f"{place} fails to import: {why}; {fix}") from error
+        why = f"{type(error).__name__}: {one_line(str(error))}"
+        raise PluginError(f"{where} fails to import: {why}; {fix}") from error
 
 
-def _of_file(path: Path) -> ModuleType:
+def _module_of_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise PluginError(f"{path} is no file, seen from {Path.cwd()}, where wflow was started")
+        raise PluginError(
+            f"{path}: no such file; a relative path starts at {Path.cwd()}, where wflow was started"
+        )
     content = path.read_bytes()
     digest = hashlib.sha256(str(path.resolve()).encode() + content).hexdigest()[:16]
     name = f"wflow_named_code_{digest}"
     if name in sys.modules:
         return sys.modules[name]
-    found = spec_from_file_location(name, path)
-    assert found is not None  # the file ends in .py
-    assert found.loader is not None
-    module = module_from_spec(found)
+    spec = spec_from_file_location(name, path)
+    assert spec is not None  # the file ends in .py
+    assert spec.loader is not None
+    module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        found.loader.exec_module(module)
+        spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -1,20 +1,21 @@
-"""What ``wflow doctor`` found, as a person reads it."""
+"""The findings of ``wflow doctor`` as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from wflow_core.cli.console import console
 
 Row = tuple[str, str]
 
 
-def print_findings(found: dict[str, Any], console: Console | None = None) -> None:
-    """Print a table a section, and what to mend at the end."""
-    console = console or Console(width=None if Console().is_terminal else 120)
+def print_findings(found: dict[str, Any]) -> None:
+    """Print a table for each section, and what to fix at the end."""
+    terminal = console()
     for title in ROWS:
         broken = "problem" in found[title]
         rows = [("problem", found[title]["problem"])] if broken else ROWS[title](found[title])
@@ -25,11 +26,11 @@ def print_findings(found: dict[str, Any], console: Console | None = None) -> Non
         table.add_column(overflow="fold")
         for name, value in rows:
             table.add_row(Text(f"  {name}"), Text(value))  # Text: a name is no markup
-        console.print(table)
-    said = found["advice"]
-    console.print(Text("to mend" if said else "nothing to mend", style="bold"))
-    for line in said:
-        console.print(Text(f"  {line}"))
+        terminal.print(table)
+    advice = found["advice"]
+    terminal.print(Text("to fix" if advice else "nothing to fix", style="bold"))
+    for line in advice:
+        terminal.print(Text(f"  {line}"))
 
 
 def _plain(found: dict[str, Any]) -> Iterable[Row]:
@@ -59,7 +60,7 @@ def _plugins(found: dict[str, Any]) -> Iterable[Row]:
 
 def _data(found: dict[str, Any]) -> Iterable[Row]:
     for name, of in found.items():
-        yield name, of["where"] if of["found"] else f"absent: {of['where']}"
+        yield name, of["where"] if of["found"] else f"missing: {of['where']}"
 
 
 def _folder(found: dict[str, Any]) -> Iterable[Row]:

@@ -50,11 +50,11 @@ def evaluate(
 
     Without options it repeats the evaluation of the run. The run folder is not changed.
     """
+    from wflow_core.cli.console import console
     from wflow_core.storage.files import to_json
     from wflow_plugins.commands.export import read_networks
     from wflow_plugins.commands.load_flow import load_flow
     from wflow_plugins.commands.new_files import check_new, write_new
-    from wflow_plugins.commands.tables import make_console
     from wflow_plugins.evaluation.table import results_table
     from wflow_plugins.stages.trained_flow import named_metrics
 
@@ -70,4 +70,4 @@ def evaluate(
     if as_json:
         click.echo(json.dumps(numbers, indent=2))
     else:
-        make_console().print(results_table(metrics, numbers))
+        console().print(results_table(metrics, numbers))

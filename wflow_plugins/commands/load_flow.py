@@ -31,5 +31,5 @@ def load_flow(
             "needs a run of the stage `train`"
         )
     if memory:
-        memory.check(flow.components, where)
+        memory.check(flow.sampled, where)
     return flow

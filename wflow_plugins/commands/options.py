@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-SEED = click.IntRange(0, 2**63 - 1)
+from wflow_core.cli.options import MAX_SEED
+
+SEED = click.IntRange(0, MAX_SEED)
 """Values of ``--seed``."""
 
 

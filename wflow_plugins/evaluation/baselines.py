@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
 
 from wflow_core.interfaces.baseline import Baseline, BaselineContext
-from wflow_core.interfaces.canonicalizer import canonicalize
+from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.components import Components
 from wflow_core.weights import WeightSet
 from wflow_core.weights.chunks import chunk_size, load_limit
@@ -26,6 +26,7 @@ def make_baselines(
         chunks = _chunks(components, baseline, context)
         networks = concat_spilling(chunks, load_limit(samples.weights, zoo.weights))
         yield name, networks, time.perf_counter() - start
+        del networks  # before the next is made
 
 
 def _chunks(
@@ -39,3 +40,12 @@ def _chunks(
         if not baseline.trained:
             networks = components.scope["recalibrate"](networks)
         yield canonicalize(components.canonicalizers, networks)
+
+
+def canonicalize(canonicalizers: Sequence[Canonicalizer], networks: WeightSet) -> WeightSet:
+    """Networks through those canonicalizers that move each network on its own."""
+    for canonicalizer in canonicalizers:
+        if canonicalizer.granularity == "network":
+            element = canonicalizer.group_element(networks.weights)
+            networks = canonicalizer.apply(networks, element)
+    return networks

@@ -103,7 +103,7 @@ def evaluate(
         generator: of the baselines.
         flow: the trained flow, for metrics that look at it.
     """
-    p, found = populations, Evaluation()
+    p, found, done = populations, Evaluation(), 2
     measuring = Measuring(metrics, [prefix_of(components, m) for m in metrics], p.zoo, flow)
     total = len(components.baselines) + 2 if metrics else 2
     for name, zoo in {"zoo": p.zoo, "collected": p.collected}.items():
@@ -115,12 +115,12 @@ def evaluate(
     progress(2, total)
     found.numbers["baselines"] = {}
     baselines = make_baselines(components, p.samples, p.zoo, generator) if metrics else ()
-    for done, (name, networks, seconds) in enumerate(baselines, start=3):
+    for name, networks, seconds in baselines:  # not by `enumerate`, which holds on to the last
         found.add(measuring.of_networks(networks), "baselines", name)
         found.add(measuring.beside_zoo(networks), "baselines", name)
         found.add({"seconds": seconds}, "baselines", name)
         del networks  # before the next is made
-        progress(done, total)
+        progress(done := done + 1, total)
     return found
 
 

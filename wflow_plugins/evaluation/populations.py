@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import FinishedRun
-from wflow_core.storage.weight_sets import read_weight_set
+from wflow_core.storage.tensors import read_weight_set
 from wflow_core.weights import WeightSet
 from wflow_plugins.stages.canonicalize import fit_transform_all
 

@@ -5,6 +5,9 @@ Shapes: N networks, M test inputs, C outputs.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+from weakref import ref
+
 from torch import Tensor
 
 from wflow_core.interfaces.architecture import Architecture
@@ -19,6 +22,14 @@ MAX_BYTES = 2**30
 """Of the outputs that are kept."""
 
 
+class Kept(NamedTuple):
+    """Outputs of one population, which they do not keep in memory."""
+
+    task: Task
+    networks: ref[WeightSet]
+    outputs: Tensor
+
+
 class TestOutputCache:
     """``cache(task, architecture, networks) -> [N, M, C]``; the latest outputs are kept.
 
@@ -28,20 +39,17 @@ class TestOutputCache:
     __test__ = False  # no test case of pytest's
 
     def __init__(self) -> None:
-        self._kept: list[tuple[Task, WeightSet, Tensor]] = []
+        self._kept: list[Kept] = []
 
     def __call__(self, task: Task, architecture: Architecture, networks: WeightSet) -> Tensor:
-        known = (of for on, by, of in self._kept if on is task and by is networks)
-        outputs = next(known, None)
-        if outputs is None:
-            outputs = test_outputs(task, architecture, networks)
+        kept = [k for k in self._kept if k.networks() is not None]
+        own = [k for k in kept if k.task is task and k.networks() is networks]
+        outputs = own[0].outputs if own else test_outputs(task, architecture, networks)
         if not is_lazy(networks.weights):
-            others = [k for k in self._kept if k[0] is not task or k[1] is not networks]
-            same = [k for k in others if k[0] is task][-POPULATIONS + 1 :]
-            self._kept = [k for k in others if k[0] is not task] + [
-                *same,
-                (task, networks, outputs),
-            ]
-        while sum(of.nbytes for _, _, of in self._kept) > MAX_BYTES:
-            self._kept.pop(0)
+            same = [k for k in kept if k.task is task and k.networks() is not networks]
+            latest = [*same[-POPULATIONS + 1 :], Kept(task, ref(networks), outputs)]
+            kept = [k for k in kept if k.task is not task] + latest
+        while sum(k.outputs.nbytes for k in kept) > MAX_BYTES:
+            kept.pop(0)
+        self._kept = kept
         return outputs

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -50,9 +50,10 @@ class TaskLoss(Guidance):
         batch_size: int | None = Field(
             None, ge=1, description="training rows of the subset; the whole split by default"
         )
-        fresh: bool = Field(False, description="another subset at each time, not one for all")
+        resample: bool = Field(False, description="another subset at each time, not one for all")
         start: float = Field(0.0, ge=0, le=1, description="time at which the drift begins")
         stop: float = Field(1.0, ge=0, le=1, description="time at which the drift ends")
+        renamed: ClassVar[Mapping[str, str]] = {"fresh": "resample"}
 
         @model_validator(mode="after")
         def _window_in_order(self) -> Self:
@@ -109,7 +110,7 @@ class TaskLoss(Guidance):
         data, size = self._shuffled_for(x), self.config.batch_size
         if size is None or size >= len(data):
             return data
-        if not self.config.fresh:
+        if not self.config.resample:
             return Split(data.x[:size], data.y[:size])
         # A window of the shuffled rows that begins elsewhere at each time; no draw, which would
         # make the device wait.

@@ -1,1 +1,1 @@
-"""Built-in hooks, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in hooks, one per file, registered in pyproject.toml."""

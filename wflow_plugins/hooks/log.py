@@ -1,4 +1,4 @@
-"""The log of a run, ``log.jsonl``: one JSON object a line, one line a moment."""
+"""The log of a run, ``log.jsonl``: one JSON object per line, one line per event."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from wflow_core.interfaces.hook import Hook, hookimpl
 
 
 class JsonLog(Hook):
-    """Appends to ``log.jsonl`` of the run folder; a run that goes on adds to the same file."""
+    """Appends events to ``log.jsonl`` in the run folder; a resumed run continues the same file."""
 
     path: Path | None = None
 
     @hookimpl
     def wflow_run_start(self, spec: Mapping[str, Any], folder: Path) -> None:
         self.path = folder / "log.jsonl"
-        self._end_broken_line()
+        self._end_partial_line()
         self._write("run_start", name=spec["name"], seed=spec["seed"])
 
     @hookimpl
@@ -50,8 +50,8 @@ class JsonLog(Hook):
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
 
-    def _end_broken_line(self) -> None:
-        """A killed run may have left half a line, which would spoil the next one."""
+    def _end_partial_line(self) -> None:
+        """End the line that a killed run may have left incomplete."""
         if self.path is not None and self.path.exists() and self.path.stat().st_size:
             with self.path.open("rb+") as file:
                 file.seek(-1, 2)
@@ -60,5 +60,5 @@ class JsonLog(Hook):
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN: what is not finite becomes null."""
+    """Replace numbers that are not finite, which JSON does not have, by null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Progress bars; plain lines where there is no terminal."""
+"""Progress bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from wflow_core.interfaces.hook import Hook, hookimpl
 
 
 class ProgressBars(Hook):
-    """A bar a stage on stderr, with what the stage measures beside it."""
+    """A progress bar per stage on stderr, with the values that the stage reports."""
 
     def __init__(self, **options: Any):
         super().__init__(**options)
@@ -48,7 +48,7 @@ class ProgressBars(Hook):
         if self.progress:
             self.progress.update(self.task, completed=step, total=total, values=self.values)
         elif step * 10 // total > self.tenths:
-            # Ten lines a stage at most.
+            # At most ten lines per stage.
             self.tenths = step * 10 // total
             self._line(stage, f"{step}/{total}  {self.values}".rstrip())
 

@@ -1,4 +1,4 @@
-"""The report of a run, ``report.html``: one file that opens anywhere, without a network."""
+"""The report of a run, ``report.html``: one file that opens offline."""
 
 from __future__ import annotations
 
@@ -15,18 +15,21 @@ from wflow_plugins.report import REPORT
 
 
 class Report(Hook):
-    """Writes ``report.html`` into the run folder when a run ends.
+    """Writes ``report.html`` into the run folder at the end of a run.
 
     `wflow report RUN` writes it again.
     """
 
     class Config(Options):
         steps: bool = Field(
-            True, description="draw the score by the number of solver steps; samples anew for it"
+            True, description="draw the score by solver steps, for which networks are sampled"
         )
-        networks: int = Field(64, ge=2, description="networks a number of steps, at most")
+        networks: int = Field(
+            64, ge=2, description="networks sampled for each number of steps, at most"
+        )
 
-    fresh = True
+    changed = True
+    """Whether the run made a result that an existing report may not have."""
 
     def __init__(self, **options: Any):
         super().__init__(**options)
@@ -34,24 +37,28 @@ class Report(Hook):
 
     @hookimpl
     def wflow_run_start(self) -> None:
-        self.fresh = False
+        self.changed = False
 
     @hookimpl
     def wflow_stage_end(self, reused: bool) -> None:
-        self.fresh |= not reused
+        self.changed |= not reused
 
     @hookimpl
     def wflow_run_end(self, folder: Path) -> None:
-        if not self.fresh and (folder / REPORT).exists():
-            return  # of the same results
-        if not (folder / SPEC).exists():  # hooks of somebody's own loop
+        if not self.changed and (folder / REPORT).exists():
+            return
+        if not (folder / SPEC).exists():  # hooks may be called from other loops than the driver's
             self._say(f"none: {folder} is no run folder")
             return
+        from wflow_plugins.report.read import NoReportError
         from wflow_plugins.report.write import write_report
 
-        # Code that the spec names was allowed, or the run that ends here had not begun.
         c = self.config
-        write_report(folder, None, c.steps, c.networks, say=self._say, allow_code=True)
+        try:
+            # The run had permission to import the code that its spec names.
+            write_report(folder, None, c.steps, c.networks, say=self._say, allow_code=True)
+        except NoReportError as error:
+            self._say(f"none: {error}")
 
     def _say(self, text: str) -> None:
         self.console.print(f"{'report':>12}  {text}", highlight=False, soft_wrap=True)

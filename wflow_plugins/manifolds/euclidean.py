@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -32,3 +34,7 @@ class Euclidean(Manifold):
 
     def pairwise_dist(self, x: Tensor, y: Tensor) -> Tensor:
         return torch.cdist(x, y)
+
+    def projected_normal_log_prob(self, x: Tensor, mean: float, std: float) -> Tensor:
+        constant = x.shape[-1] * (math.log(std) + 0.5 * math.log(2 * math.pi))
+        return -0.5 * ((x - mean) / std).square().sum(-1) - constant

@@ -14,6 +14,7 @@ from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.graph import Block
 from wflow_core.symmetry.groups import GroupElement
+from wflow_plugins.matching.graph_action import act_on_blocks
 
 SCALED = ("positive", "nonzero")
 
@@ -63,8 +64,8 @@ def unit_scales(symmetry: Symmetry, weights: Tensor) -> GroupElement:
     pieces, scale = symmetry.graph.split(weights), dict[str, Tensor]()
     for group in _order(symmetry):
         blocks = _writing(symmetry, group)
-        moved = symmetry.graph.act(
-            {b.name: pieces[b.name] for b in blocks}, GroupElement(scale=scale)
+        moved = act_on_blocks(
+            symmetry, {b.name: pieces[b.name] for b in blocks}, GroupElement(scale=scale)
         )
         rows = [moved[b.name].movedim(b.groups.index(group) + 1, 1).flatten(2) for b in blocks]
         norm = torch.cat(rows, 2).norm(dim=2)

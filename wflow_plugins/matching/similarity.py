@@ -15,6 +15,7 @@ from torch import Tensor
 
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import GroupElement
+from wflow_plugins.matching.graph_action import act_on_block
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Pair:
         node: the inner product of their weights, once the element moved the block's other axis."""
         if (name, dim) in self._known:
             return self._known[name, dim]
-        own = self.symmetry.graph.act_block(name, self.own[name], element, skip_axis=dim)
+        own = act_on_block(self.symmetry, name, self.own[name], element, skip_axis=dim)
         rows = self.wanted[name].movedim(dim, 1).flatten(2)
         columns = own.movedim(dim, 1).flatten(2)
         # One reference for all makes a single product.

@@ -13,7 +13,6 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, MetricTree
 from wflow_core.interfaces.needs import DATA
-from wflow_core.interfaces.objective import Classification, Regression
 from wflow_core.interfaces.task import Task
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.gaussians import LEVELS, coverage, crps, mixture_crps
@@ -23,6 +22,7 @@ from wflow_plugins.metrics.probabilities import (
     expected_calibration_error,
     negative_log_likelihood,
 )
+from wflow_plugins.objectives import Classification, Regression
 
 
 class Calibration(Metric):

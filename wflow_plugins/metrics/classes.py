@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from wflow_core.errors import UnsupportedError
-from wflow_core.interfaces.objective import Classification
 from wflow_core.interfaces.task import Task
+from wflow_plugins.objectives import Classification
 
 
 def refuse_without_classes(task: Task, metric: str, compares: str) -> None:

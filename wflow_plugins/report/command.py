@@ -6,35 +6,37 @@ from pathlib import Path
 
 import click
 
-from wflow_core.cli.commands import clear_errors
-from wflow_core.cli.options import ALLOW_CODE, RUN, THREADS, device
+from wflow_core.cli.commands import report_errors
+from wflow_core.cli.options import ALLOW_CODE, RUN, THREADS, device as resolve
 
 
 @click.command()
 @RUN
 @click.option("--out", type=click.Path(path_type=Path), help="HTML file [RUN/report.html].")
 @click.option("--no-steps", is_flag=True, help="Leave out the score by solver steps.")
-@click.option("--device", "where", metavar="NAME", help="cpu, cuda, ... [that of the run].")
+@click.option("--device", metavar="NAME", help="cpu, cuda, ..., or auto [that of the run].")
 @THREADS
 @ALLOW_CODE
-@clear_errors
+@report_errors
 def report(
     run_dir: Path,
     out: Path | None,
     no_steps: bool,
-    where: str | None,
+    device: str | None,
     threads: int | None,
     allow_code: bool,
 ) -> None:
     """Write the report of a finished RUN: one HTML file that opens offline.
 
-    Without --no-steps, networks are sampled in fewer solver steps, to draw how good they are.
+    Without --no-steps, networks are sampled in fewer solver steps, to draw their score by steps.
     """
-    chosen = device(where or "cpu", threads) if where or threads else None
+    where = resolve(device or "cpu", threads)  # which sets the number of threads, too
     from wflow_plugins.report.write import write_report
 
-    made = write_report(run_dir, out, not no_steps, device=chosen, allow_code=allow_code, say=_say)
-    click.echo(made)
+    given = where if device else None
+    click.echo(
+        write_report(run_dir, out, not no_steps, device=given, allow_code=allow_code, say=_say)
+    )
 
 
 def _say(text: str) -> None:

@@ -1,14 +1,16 @@
-"""What was run, as a short list: each part of the spec with its options."""
+"""What was run, as a short list: each component of the spec with its options."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-FIELDS = (
-    "task", "architecture", "zoo", "canonicalizers", "codec", "manifold", "prior", "coupling",
-    "velocity", "train", "solver", "guidance", "sample",
-)  # fmt: skip
+from wflow_core.registry import FIELDS
+from wflow_core.specs.spec import STAGES
+
+OMITTED = (STAGES, "metrics", "baselines", "hooks")
+"""Fields that are not listed: their results are on the page, and the whole spec below the list."""
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,11 @@ class Part:
     options: list[tuple[str, str]]
 
 
-def composition(spec: dict[str, Any]) -> list[tuple[str, list[Part]]]:
-    """``(field of the spec, its parts)``; what the spec leaves out is left out."""
+def composition(spec: Mapping[str, Any]) -> list[tuple[str, list[Part]]]:
+    """``(field of the spec, its parts)``: components, then stages; empty fields are left out."""
+    fields = [field for field in FIELDS if field not in OMITTED]
     rows = []
-    for field in FIELDS:
+    for field in (*fields, *spec.get(STAGES, ())):
         value = spec.get(field)
         found = value if isinstance(value, list | tuple) else [value]
         parts = [_part(each) for each in found if isinstance(each, dict)]
@@ -31,21 +34,25 @@ def composition(spec: dict[str, Any]) -> list[tuple[str, list[Part]]]:
     return rows
 
 
-def _part(value: dict[str, Any]) -> Part:
-    options = [(n, told(v)) for n, v in value.items() if n != "type" and v not in (None, [], {})]
+def _part(value: Mapping[str, Any]) -> Part:
+    options = [
+        (name, format_option(of))
+        for name, of in value.items()
+        if name != "type" and of not in (None, [], {})
+    ]
     return Part(str(value.get("type", "")), options)
 
 
-def told(value: Any) -> str:
-    """An option as YAML would have it on one line, a component's name before its options."""
+def format_option(value: Any) -> str:
+    """An option on one line, much as in YAML; the name of a component before its options."""
     if isinstance(value, dict):
         inner = ", ".join(
-            f"{n} {told(v)}" for n, v in value.items() if n != "type" and v is not None
+            f"{n} {format_option(v)}" for n, v in value.items() if n != "type" and v is not None
         )
         name = str(value.get("type", ""))
         return f"{name} ({inner})".strip() if inner else name
     if isinstance(value, list | tuple):
-        return f"[{', '.join(told(v) for v in value)}]"
+        return f"[{', '.join(format_option(v) for v in value)}]"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,31 +1,29 @@
-"""What the report reads of a run folder.
+"""The data of a report: a finished run, its numbers and its networks.
 
-Shapes: n values of a population of networks.
+Shapes: n values of a population, one a network or a pair of networks.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from wflow_core.devices import choose
-from wflow_core.errors import StoreError, WflowError
-from wflow_core.pipeline.run_folder import METRICS, RECORD, SPEC, run_spec
-from wflow_core.storage.store import Artefact, Store
+from wflow_core.interfaces.components import Components
 from wflow_core.weights import WeightSet
-from wflow_plugins.stages.trained_flow import TrainedFlow, load
-from wflow_plugins.streaming.memory import Memory
+from wflow_core.weights.chunks import is_lazy
+from wflow_plugins.evaluation.populations import populations
+from wflow_plugins.metrics.task_score import TaskScore
+from wflow_plugins.report.numbers import as_number, lookup
+from wflow_plugins.stages.trained_flow import NetworkFlow
 
-OWN = ("samples", "zoo", "collected")
-LOWER = ("loss", "error", "mse", "rmse", "mae", "nll", "brier", "ece")
-"""Scores of which less is better, where no untrained network tells."""
+POPULATIONS = ("samples", "zoo", "collected")
+"""Those that are no baselines."""
+LOSS = "loss"
+LOWER_IS_BETTER = (LOSS, "error", "mse", "rmse", "mae", "nll", "brier", "ece")
+"""Names of scores, used where no untrained networks were measured."""
 
 
 @dataclass(frozen=True)
@@ -33,22 +31,22 @@ class RunData:
     """A finished run.
 
     Attributes:
-        text: the resolved spec, as it stands in the folder.
-        metrics: ``metrics.json``, its finite numbers alone.
-        history: what training measured, a row an evaluation.
+        spec_text: the resolved spec, as it is in the folder.
+        metrics: ``metrics.json``, reduced to finite numbers.
+        history: the validations of training, in their order.
         values: ``{"samples/accuracy": [n], ...}``, what was measured of each network.
     """
 
-    flow: TrainedFlow
-    text: str
+    flow: NetworkFlow
+    spec_text: str
     metrics: dict[str, Any]
     record: dict[str, Any]
     history: list[dict[str, float]]
     values: dict[str, Tensor]
 
     @property
-    def spec(self) -> dict[str, Any]:
-        return self.flow.assembly.resolved
+    def components(self) -> Components:
+        return self.flow.components
 
     @cached_property
     def samples(self) -> WeightSet:
@@ -56,129 +54,79 @@ class RunData:
 
     @cached_property
     def zoo(self) -> WeightSet:
-        """What the samples are compared with: of another architecture, another zoo."""
-        return self.flow.reference
+        """The networks, of the samples' architecture, that the samples are compared with."""
+        return populations(self.flow.run, self.flow.sampled, self.samples).zoo
+
+    @property
+    def exceeds_memory(self) -> bool:
+        """Whether networks stay in files, as the run had a memory budget."""
+        return any(is_lazy(networks.weights) for networks in (self.samples, self.zoo))
 
     @cached_property
     def numbers(self) -> dict[str, dict[str, Any]]:
-        """The numbers of each population, by its name: samples, zoo, collected, then nulls."""
+        """The numbers of each population by name: samples, zoo, collected, then baselines.
+
+        Comparisons with the zoo are among those of the samples; seconds are those of making them.
+        """
+        others = {*POPULATIONS, "baselines", "seconds"}
+        beside_zoo = {name: of for name, of in self.metrics.items() if name not in others}
+        rows = {name: dict(_group(self.metrics, name)) for name in POPULATIONS}
+        rows["samples"] |= beside_zoo
+        rows = {name: row for name, row in rows.items() if row or name in self.metrics}
         seconds = _group(self.metrics, "seconds")
-        rows = {name: dict(_group(self.metrics, name)) for name in OWN if name in self.metrics}
         of_zoo = "reference" if "reference" in seconds else "collect"
         for name, stage in (("samples", "sample"), ("zoo", of_zoo)):
             if name in rows and stage in seconds:
                 rows[name]["seconds"] = seconds[stage]
-        if "samples" in rows and "novelty" in self.metrics:
-            rows["samples"]["novelty"] = self.metrics["novelty"]
-        nulls = {
-            n: row for n, row in _group(self.metrics, "nulls").items() if isinstance(row, dict)
+        baselines = _group(self.metrics, "baselines").items()
+        return rows | {
+            name: row
+            for name, row in baselines
+            if isinstance(row, dict) and name not in POPULATIONS
         }
-        return rows | {name: row for name, row in nulls.items() if name not in OWN}
 
-    def each(self, population: str, *path: str) -> Tensor | None:
-        """``[n]``: what was measured of each network of a population; None where nothing was."""
-        start = population if population in OWN else f"nulls/{population}"
+    @property
+    def cheap_baselines(self) -> list[str]:
+        """Measured baselines that no training made."""
+        known = self.components.baselines
+        return [name for name in self.numbers if name in known and not known[name].trained]
+
+    def per_network(self, population: str, *path: str) -> Tensor | None:
+        """``[n]``: the values of a population; None where nothing was measured of each network."""
+        start = population if population in POPULATIONS else f"baselines/{population}"
         found = self.values.get("/".join((start, *path)))
         return found if found is not None and found.ndim == 1 and len(found) else None
 
     def mean(self, population: str, *path: str) -> float | None:
-        """The number of a population; of one with a spread, the mean."""
-        found = at(self.numbers.get(population, {}), *path)
-        return number(at(found, "mean") if isinstance(found, dict) else found)
+        """A number of a population; the mean where it was measured of each network."""
+        found = lookup(self.numbers.get(population, {}), *path)
+        return as_number(lookup(found, "mean") if isinstance(found, dict) else found)
 
     @cached_property
     def scores(self) -> list[str]:
-        """Scores of single networks, the main one first: the first that is not the loss."""
-        names = [n for n in self.numbers.get("samples", {}) if self._by_network(n)]
-        averaged = at(self.metrics, "samples", "model_average")
+        """Scores of single networks: the task's main score first, the loss last."""
+        names = [n for n in self.numbers.get("samples", {}) if self._is_per_network(n)]
+        averaged = lookup(self.metrics, "samples", "model_average")
         if isinstance(averaged, dict) and (known := [n for n in names if n in averaged]):
             names = known
-        return sorted(names, key=lambda name: name == "loss")
+        return sorted(names, key=lambda name: (name == LOSS, name not in TaskScore.columns))
 
-    def _by_network(self, name: str) -> bool:
-        found = self.each("samples", name), self.each("zoo", name)
+    def _is_per_network(self, name: str) -> bool:
+        found = self.per_network("samples", name), self.per_network("zoo", name)
         return all(
             of is not None and len(of) == len(networks)
             for of, networks in zip(found, (self.samples, self.zoo), strict=True)
         )
 
     def sign(self, score: str) -> int:
-        """1 where more is better, else -1: by the zoo beside untrained networks, if known."""
+        """1 where a higher score is better, else -1.
+
+        Determined by the zoo beside untrained networks, or else by the name of the score.
+        """
         zoo, untrained = self.mean("zoo", score), self.mean("untrained", score)
-        if score != "loss" and zoo is not None and untrained is not None and zoo != untrained:
+        if score != LOSS and zoo is not None and untrained is not None and zoo != untrained:
             return 1 if zoo > untrained else -1
-        return -1 if score.lower() in LOWER else 1
-
-
-def read(
-    folder: Path, device: torch.device | str | None = None, allow_code: bool = False
-) -> RunData:
-    """Read a finished run.
-
-    Args:
-        device: where networks are sampled; by default where the run was, if that is to be had.
-        allow_code: import the code that its spec names.
-
-    Raises:
-        StoreError: the folder is no run, or the run is not finished, or it is damaged.
-    """
-    text = run_spec(folder).read_text(encoding="utf-8")
-    store = Store(folder)
-    record, metrics = store.read_json(RECORD), store.read_json(METRICS)
-    if record is None or metrics is None:
-        raise StoreError(
-            f"{folder}: the run is not finished ({METRICS if record else RECORD} is missing); "
-            f"`wflow run {folder / SPEC} --out {folder}` goes on from here"
-        )
-    where = _device(record) if device is None else device
-    flow = load(folder, where, allow_code, _memory(record))
-    history = _artefact(store, record, "train", "flow").data.get("history", [])
-    values = _artefact(store, record, "evaluate", "evaluation").tensors
-    return RunData(flow, text, finite(metrics), record, history, values)
-
-
-def _memory(record: dict[str, Any]) -> Memory | None:
-    """What networks might take in the run."""
-    budget = number(record.get("memory"))
-    return Memory(int(budget)) if budget else None
-
-
-def _device(record: dict[str, Any]) -> torch.device:
-    """Where the run was, or the CPU."""
-    try:
-        return choose(str(at(record, "machine", "device") or "cpu"))
-    except WflowError:
-        return torch.device("cpu")
-
-
-def _artefact(store: Store, record: dict[str, Any], stage: str, name: str) -> Artefact:
-    """An artefact, if the record knows it as that of a finished stage."""
-    key = at(record, "stages", stage, "key")
-    if key is None or store.key(name) != key:
-        raise StoreError(
-            f"{store.folder / name}: not of a finished stage {stage!r}; "
-            "the same `wflow run` goes on from here"
-        )
-    return store.load(name)
-
-
-def at(data: Any, *path: str) -> Any:
-    """What stands in nested dictionaries under a path of names; None where there is none."""
-    for name in path:
-        data = data.get(name) if isinstance(data, Mapping) else None
-    return data
-
-
-def number(value: Any) -> float | None:
-    """A finite number, or None."""
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if right and math.isfinite(value) else None
-
-
-def finite(data: Any) -> Any:
-    """Nested dictionaries of finite numbers; anything else is left out."""
-    inner = {str(n): finite(v) if isinstance(v, dict) else number(v) for n, v in data.items()}
-    return {name: value for name, value in inner.items() if value is not None}
+        return -1 if score.lower() in LOWER_IS_BETTER else 1
 
 
 def _group(data: dict[str, Any], name: str) -> dict[str, Any]:

@@ -1,20 +1,11 @@
-"""What populations of networks are called, and what they are."""
+"""Names and descriptions of populations of networks."""
 
 from __future__ import annotations
 
-LABELS = {
-    "samples": "samples",
-    "zoo": "zoo",
-    "collected": "collected",
-    "untrained": "untrained",
-    "zoo_noise": "zoo + noise",
-    "interpolation": "interpolation",
-    "soup": "soup",
-    "gaussian": "Gaussian fit",
-    "retrained": "retrained",
-}
+LABELS = {"zoo_noise": "zoo + noise", "gaussian": "Gaussian fit"}
+"""Labels that differ from the name."""
 MEANINGS = {
-    "samples": "what the flow made",
+    "samples": "networks sampled from the flow",
     "zoo": "the trained networks that the flow learned from",
     "collected": "the zoo before its canonicalizers moved it",
     "untrained": "draws of the initialiser: far from everything, good at nothing",
@@ -24,21 +15,26 @@ MEANINGS = {
     "gaussian": "draws of a Gaussian fitted to the aligned zoo",
     "retrained": "further networks trained as the zoo was, which the samples stand in for",
 }
-IN_WORDS = {
+PHRASES = {
     "untrained": "untrained networks",
     "zoo_noise": "zoo networks plus noise",
     "interpolation": "midpoints of zoo networks",
     "soup": "soups of zoo networks",
     "gaussian": "a Gaussian fit",
 }
-"""The cheap nulls, in a sentence."""
+"""Cheap baselines, in a sentence."""
 
 
 def label(population: str) -> str:
-    """A population as tables and figures name it."""
+    """The name of a population in tables and figures."""
     return LABELS.get(population, population)
 
 
-def heading(name: str) -> str:
+def phrase(baseline: str) -> str:
+    """A cheap baseline in a sentence."""
+    return PHRASES.get(baseline, f"the baseline {baseline}")
+
+
+def capitalize(name: str) -> str:
     """A name at the beginning of a line."""
     return name[:1].upper() + name[1:]

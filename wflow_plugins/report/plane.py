@@ -1,6 +1,6 @@
-"""A plane through weight space: the two directions in which the aligned zoo varies most.
+"""The plane of the first two principal components of the aligned zoo.
 
-Shapes: N networks, P weights.
+Shapes: N networks, S samples, P weights.
 """
 
 from __future__ import annotations
@@ -14,43 +14,49 @@ from wflow_core.symmetry import Symmetry
 from wflow_core.weights import WeightSet
 from wflow_plugins.matching.matching import align
 
-MOST = 1024
-"""Networks of each population: principal components are exact, which takes their number cubed."""
+MAX_NETWORKS = 1024
+"""Of each population: exact principal components take time in the cube of their number."""
 
 
 @dataclass(frozen=True)
 class Plane:
-    """``zoo [N, 2]``, ``samples [S, 2]``, and the ``share [2]`` of the zoo's variance they keep."""
+    """Coordinates of networks in the plane.
+
+    Attributes:
+        zoo: ``[N, 2]``.
+        samples: ``[S, 2]``.
+        explained: ``[2]``, the fraction of the zoo's variance along each axis.
+    """
 
     zoo: Tensor
     samples: Tensor
-    share: Tensor
+    explained: Tensor
 
 
 @torch.no_grad()
-def plane(symmetry: Symmetry, zoo: WeightSet, samples: WeightSet) -> Plane | None:
-    """Zoo and samples, every network aligned to one, along the zoo's principal components.
+def principal_plane(symmetry: Symmetry, zoo: WeightSet, samples: WeightSet) -> Plane | None:
+    """Zoo and samples, all aligned to one network, along the zoo's first two principal components.
 
     None where the zoo does not vary in two directions.
     """
     reference = zoo.weights[:1]
-    learned, made = (
-        align(symmetry, _thinned(of.weights), reference).double() for of in (zoo, samples)
-    )
-    mean = learned.mean(0)
-    learned, made = learned - mean, made - mean
+    x, y = (align(symmetry, _thin(of.weights), reference).double() for of in (zoo, samples))
+    mean = x.mean(0)
+    x, y = x - mean, y - mean
     # The eigenvectors of the N x N products give those of the P x P covariance.
-    square, left = torch.linalg.eigh(learned @ learned.T)
-    total, square, left = square.clamp_min(0).sum(), square[-2:].flip(0), left[:, -2:].flip(1)
-    if len(square) < 2 or square[1] <= 1e-12 * total:
+    variance, left = torch.linalg.eigh(x @ x.T)
+    total, variance = variance.clamp_min(0).sum(), variance[-2:].flip(0)
+    left = left[:, -2:].flip(1)
+    if len(variance) < 2 or variance[1] <= 1e-12 * total:
         return None
-    axes = learned.T @ left / square.sqrt()
+    axes = x.T @ left / variance.sqrt()
     axes = axes * axes.sum(0).sign().where(axes.sum(0) != 0, 1)  # else their signs are arbitrary
-    return Plane((learned @ axes).cpu(), (made @ axes).cpu(), (square / total).cpu())
+    return Plane((x @ axes).cpu(), (y @ axes).cpu(), (variance / total).cpu())
 
 
-def _thinned(weights: Tensor) -> Tensor:
-    """At most ``MOST`` rows, spread evenly."""
-    if len(weights) <= MOST:
+def _thin(weights: Tensor) -> Tensor:
+    """At most ``MAX_NETWORKS`` rows, evenly spaced."""
+    if len(weights) <= MAX_NETWORKS:
         return weights
-    return weights[torch.linspace(0, len(weights) - 1, MOST, device=weights.device).long()]
+    index = torch.linspace(0, len(weights) - 1, MAX_NETWORKS, device=weights.device)
+    return weights[index.long()]

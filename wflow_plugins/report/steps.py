@@ -1,6 +1,6 @@
-"""How good samples are by the number of solver steps, computed from the trained flow.
+"""The score of samples by the number of solver steps, computed from the trained flow.
 
-The same starts for every number of steps, so that the curve shows the solver alone.
+Every number of steps has the same initial points, so that the curve shows the solver alone.
 """
 
 from __future__ import annotations
@@ -9,68 +9,70 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from torch import Tensor
-from wflow_core.assembly.assembly import Assembly
 
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.component import no_progress
+from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.solver import Solver
 from wflow_core.seeds import stage_generator
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.task_score import TaskScore
 from wflow_plugins.report.data import RunData
-from wflow_plugins.stages.sample_networks import draw_networks
-from wflow_plugins.streaming.spill import stored
+from wflow_plugins.stages.sample_networks import sample_networks
+from wflow_plugins.stages.trained_flow import load_velocity
+from wflow_plugins.streaming.spill import SpillDir
 
 Say = Callable[[str], None]
 """Takes a line that tells the user what is being done."""
-
-SECONDS = 60.0
-"""About how long the sampling may take, by the seconds that the run's own sampling took."""
-LEAST = 8
+MAX_SECONDS = 60.0
+"""What sampling may take, as estimated from the seconds of the run's own sampling."""
+MIN_NETWORKS = 8
+EXCEEDS_MEMORY = "the networks exceed the memory budget of the run"
 
 
 @dataclass(frozen=True)
-class Curve:
-    """``{steps: [n]}``: the main score of networks by the number of steps; ``own`` is the run's."""
+class StepsCurve:
+    """The main score of networks by the number of solver steps.
+
+    Attributes:
+        own: the number of steps of the run.
+        values: ``{steps: [n]}``, in the order of steps.
+    """
 
     score: str
     own: int
     values: dict[int, Tensor]
 
 
-def steps_curve(run: RunData, networks: int, say: Say) -> Curve | str:
+def steps_curve(run: RunData, networks: int, say: Say) -> StepsCurve | str:
     """The curve over 1, 2, 4, ... steps up to the run's own, or why there is none.
 
-    At most ``networks`` networks a number of steps, fewer where that would take long; at the
-    run's own number of steps its own samples are taken.
+    Args:
+        networks: sampled for each number of steps, at most; fewer where that would take long. For
+            the run's own number of steps its samples are used.
     """
-    a = run.flow.sampled.assembly
-    why = _why_not(a.solver, a.task.objective is not None)
-    if why := why or too_large(run):
+    c = run.flow.sampled
+    if why := _why_not(c.solver, c.task.objective is not None):
         return why
-    own = int(a.solver.config.steps)
+    if run.exceeds_memory:
+        return EXCEEDS_MEMORY
+    own = int(c.solver.config.steps)
     counts = [2**i for i in range(own.bit_length()) if 2**i < own]
     n = _affordable(run, networks, sum(counts))
-    scorer = TaskScore(a.task, a.architecture)
+    scorer = TaskScore(c.task, c.architecture)
     try:
         found = {own: scorer.measure(run.samples, run.zoo)}
         for steps in counts:
             say(f"{n} networks in {steps} of {own} steps")
-            found[steps] = scorer.measure(*[_sampled(run, steps, n)] * 2)
+            found[steps] = scorer.measure(_sample(run, steps, n), run.zoo)
     except (DataError, UnsupportedError) as error:
         return f"the flow could not be sampled: {error}"
     score = next(name for name in (*run.scores, *found[own]) if name in found[own])
-    return Curve(score, own, {k: found[k][score].cpu() for k in sorted(found)})
+    return StepsCurve(score, own, {k: found[k][score].cpu() for k in sorted(found)})
 
 
-def too_large(run: RunData) -> str:
-    """Why nothing is drawn that needs all networks in memory."""
-    large = any(stored(of.weights) for of in (run.samples, run.zoo))
-    return "its networks are more than its --memory" if large else ""
-
-
-def _why_not(solver: Solver, data: bool) -> str:
-    if not data:
+def _why_not(solver: Solver, has_data: bool) -> str:
+    if not has_data:
         return "the task has no data"
     if "rtol" in type(solver.config).model_fields:
         return "the solver chooses its own steps"
@@ -78,22 +80,27 @@ def _why_not(solver: Solver, data: bool) -> str:
 
 
 def _affordable(run: RunData, networks: int, steps: int) -> int:
-    """As many networks as the time for them allows."""
-    took = run.mean("samples", "seconds") or 0.0
-    each = took / len(run.samples) / run.flow.assembly.solver.config.steps * steps
+    """The number of networks that the time for them allows."""
+    seconds = run.mean("samples", "seconds") or 0.0
+    per_network = seconds / len(run.samples) / run.components.solver.config.steps * steps
     n = min(networks, len(run.samples))
-    return n if n * each <= SECONDS else max(min(LEAST, n), int(SECONDS / each))
+    if n * per_network <= MAX_SECONDS:
+        return n
+    return max(min(MIN_NETWORKS, n), int(MAX_SECONDS / per_network))
 
 
-def _sampled(run: RunData, steps: int, n: int) -> WeightSet:
-    flow, device = run.flow.sampled, run.flow.device
-    generator = stage_generator(flow.assembly.spec.seed, "report", device)
-    return draw_networks(
-        _with_steps(flow.assembly, steps), flow.velocity, n, generator, no_progress
+def _sample(run: RunData, steps: int, n: int) -> WeightSet:
+    """``n`` networks as the run samples them, but in so many steps."""
+    flow, c = run.flow, _with_steps(run.flow.sampled, steps)
+    request = replace(run.components.stages["sample"].request(), networks=n)
+    generator = stage_generator(c.seed, "report", flow.device)
+    velocity, in_memory = load_velocity(c, flow.artefact.tensors), SpillDir(None, flow.run.folder)
+    return sample_networks(
+        c, flow.flow_of(c), velocity, request, lambda: flow.zoo, generator, no_progress, in_memory
     )
 
 
-def _with_steps(assembly: Assembly, steps: int) -> Assembly:
-    solver = assembly.solver
-    options = solver.config.model_dump() | {"steps": steps}
-    return replace(assembly, solver=type(solver)(**options))
+def _with_steps(components: Components, steps: int) -> Components:
+    solver = components.solver
+    other = type(solver)(**(dict(solver.config) | {"steps": steps}))
+    return replace(components, built={**components.built, ("solver",): other})

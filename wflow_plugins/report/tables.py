@@ -1,121 +1,158 @@
-"""The numbers of the report: the table of populations, and the few that stand on top."""
+"""The tables of the report, and the key figures on top."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from wflow_plugins.evaluation.table import columns
-from wflow_plugins.report.data import RunData, at, number
+from wflow_plugins.evaluation.table import at, columns
+from wflow_plugins.report.data import RunData
 from wflow_plugins.report.names import MEANINGS, label
-from wflow_plugins.report.verdict import short
+from wflow_plugins.report.numbers import format_cell, format_seconds, format_short
+from wflow_plugins.report.verdict import NEAREST
 
-UNITS = {"nearest": "× zoo", "spread": "× zoo", "seconds": "s"}
+NOVELTY = "novelty"
+UNITS = {f"{NOVELTY}.nearest_ratio": "× zoo", f"{NOVELTY}.spread_ratio": "× zoo", "seconds": "s"}
+"""By the path of a column."""
+Cell = tuple[str, str]
+"""A number and its standard deviation as text, empty where not measured."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of numbers.
+
+    Attributes:
+        path: of its numbers, dotted.
+    """
+
+    heading: str
+    unit: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One population: ``cells`` are ``(number, spread)`` as text, empty where not measured."""
+    """A population, or in the table of further numbers a number, with a cell a column."""
 
-    key: str
     name: str
-    meaning: str
-    cells: list[tuple[str, str]]
+    label: str
+    cells: list[Cell]
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Populations by columns ``(name, unit)``; columns that nothing was measured for are out."""
+    """Rows under columns; both empty where nothing was measured."""
 
-    columns: list[tuple[str, str]]
-    rows: list[Row]
+    columns: list[Column] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
 
     @property
-    def names(self) -> list[str]:
-        return [name for name, _ in self.columns]
+    def paths(self) -> list[str]:
+        return [column.path for column in self.columns]
 
 
 @dataclass(frozen=True)
-class Tile:
-    """One number on top, what it is, and what to hold it against."""
+class Kpi:
+    """A key figure: a number, what it is, and what to compare it with."""
 
     name: str
     value: str
-    beside: str
+    reference: str
 
 
-def table(run: RunData) -> Table:
-    """Samples beside the zoo and the nulls, in the columns of the command's own table."""
-    rows = run.numbers
-    known = columns(rows.values()).items()
-    shown = {c: path for c, path in known if any(_cell(at(r, *path))[0] for r in rows.values())}
+def results(run: RunData) -> Table:
+    """A row a population, a column for each number that a metric of the run declares."""
+    declared = columns(run.components.metrics, run.numbers.values()).items()
+    rows = run.numbers.values()
+    shown = [
+        Column(heading, UNITS.get(path, ""), path)
+        for heading, path in declared
+        if any(_cell(at(row, path))[0] for row in rows)
+    ]
+    if not shown:
+        return Table()
+    return Table(shown, [
+        Row(name, label(name), [_cell(at(row, c.path)) for c in shown], MEANINGS.get(name, ""))
+        for name, row in run.numbers.items()
+    ])  # fmt: skip
+
+
+def further_numbers(run: RunData, shown: Collection[str]) -> Table:
+    """A row for each number without a column of its own, a column a population.
+
+    Args:
+        shown: dotted paths of the numbers that have one.
+    """
+    found = {
+        name: {".".join(path): of for path, of in _leaves(row, shown)}
+        for name, row in run.numbers.items()
+    }
+    found = {name: numbers for name, numbers in found.items() if numbers}
+    paths = dict.fromkeys(path for numbers in found.values() for path in numbers)
     return Table(
-        [(column, UNITS.get(column, "")) for column in shown],
-        [
-            Row(
-                name,
-                label(name),
-                MEANINGS.get(name, ""),
-                [_cell(at(r, *path)) for path in shown.values()],
-            )
-            for name, r in rows.items()
-            if shown
-        ],
+        [Column(label(name)) for name in found],
+        [Row(p, p, [_cell(numbers.get(p)) for numbers in found.values()]) for p in paths],
     )
 
 
-def _cell(value: Any) -> tuple[str, str]:
+def _leaves(
+    value: Any, shown: Collection[str], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Numbers, and pairs of mean and standard deviation, by their paths."""
+    dotted = ".".join(path)
+    if path and dotted in shown:
+        return
+    holds_shown = any(other.startswith(f"{dotted}.") for other in shown)
+    is_summary = isinstance(value, dict) and "mean" in value and value.keys() <= {"mean", "std"}
+    if isinstance(value, dict) and (holds_shown or not is_summary):
+        for name, inner in value.items():
+            yield from _leaves(inner, shown, (*path, name))
+    else:
+        yield path, value
+
+
+def _cell(value: Any) -> Cell:
     if not isinstance(value, dict):
-        return _number(value), ""
-    return _number(value.get("mean")), _number(value.get("std"))
+        return format_cell(value), ""
+    return format_cell(value.get("mean")), format_cell(value.get("std"))
 
 
-def _number(value: Any) -> str:
-    found = number(value)
-    if found is None:
-        return ""
-    return f"{found:.4f}" if abs(found) < 1000 else f"{found:.3e}"
-
-
-def tiles(run: RunData) -> list[Tile]:
-    """The main score, alone and together; the distance to the zoo; the seconds."""
+def kpis(run: RunData) -> list[Kpi]:
+    """The main score of single samples and of their average, the distance to the zoo, the time."""
     found = [_score(run), _average(run), _nearest(run), _seconds(run)]
-    return [tile for tile in found if tile]
+    return [kpi for kpi in found if kpi]
 
 
-def _score(run: RunData) -> Tile | None:
+def _score(run: RunData) -> Kpi | None:
     score = run.scores[0] if run.scores else ""
     own, zoo = run.mean("samples", score), run.mean("zoo", score)
     if own is None or zoo is None:
         return None
-    return Tile(f"{score} of single samples", short(own), f"zoo {short(zoo)}")
+    return Kpi(f"{score} of single samples", format_short(own), f"zoo {format_short(zoo)}")
 
 
-def _average(run: RunData) -> Tile | None:
+def _average(run: RunData) -> Kpi | None:
     score = run.scores[0] if run.scores else ""
     own, zoo = (run.mean(p, "model_average", score) for p in ("samples", "zoo"))
     if own is None or zoo is None:
         return None
-    return Tile(f"{score} of their average", short(own), f"average of the zoo {short(zoo)}")
+    reference = f"average of the zoo {format_short(zoo)}"
+    return Kpi(f"{score} of their average", format_short(own), reference)
 
 
-def _nearest(run: RunData) -> Tile | None:
-    own = run.mean("samples", "novelty", "nearest_ratio")
+def _nearest(run: RunData) -> Kpi | None:
+    own = run.mean("samples", *NEAREST)
     if own is None:
         return None
-    return Tile("distance to the nearest zoo network", f"{own:.2f}", "1 is that of training runs")
+    return Kpi("distance to the nearest zoo network", f"{own:.2f}", "1 is that of training runs")
 
 
-def _seconds(run: RunData) -> Tile | None:
+def _seconds(run: RunData) -> Kpi | None:
     own, other = run.mean("samples", "seconds"), run.mean("retrained", "seconds")
     if own is None:
         return None
-    beside = "" if other is None else f"retraining as many took {seconds(other)}"
-    return Tile(f"to sample {len(run.samples)} networks", seconds(own), beside)
-
-
-def seconds(value: float) -> str:
-    """A duration as a person says it."""
-    if value < 1:
-        return f"{value * 1000:.3g} ms"
-    return f"{value:.3g} s" if value < 100 else f"{value / 60:.1f} min"
+    reference = "" if other is None else f"retraining as many took {format_seconds(other)}"
+    return Kpi(f"to sample {len(run.samples)} networks", format_seconds(own), reference)

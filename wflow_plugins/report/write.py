@@ -1,4 +1,4 @@
-"""The report as a file: read the run, draw, write it whole or not at all."""
+"""Writes the report: reads the run, draws, and replaces the file as a whole."""
 
 from __future__ import annotations
 
@@ -30,49 +30,50 @@ def write_report(
     """Write the report of a finished run.
 
     Args:
-        out: the file; by default ``report.html`` in the run folder.
-        steps: sample anew, to draw the score by the number of solver steps.
-        networks: how many networks that takes at most.
+        out: the file, which must not exist; by default ``report.html`` in the run folder, which is
+            replaced.
+        steps: sample networks, to draw the score by the number of solver steps.
+        networks: sampled for each number of steps, at most.
+        device: where they are sampled; by default that of the run.
         say: takes a line that tells the user what is being done.
-        device: where they are sampled; by default where the run was.
         allow_code: import the code that the run's spec names, which may do anything.
 
     Returns:
         The file.
 
     Raises:
-        StoreError: the run is not finished, or the file cannot be written, or is there already
-            and not the run's own.
-        UnsupportedError: a library that draws is not installed.
+        StoreError: the run is not finished, or the file exists already or cannot be written.
+        NoReportError: the stages of the run are not those that the report is about.
+        UnsupportedError: a library that the report needs is not installed.
     """
-    _refuse_without("matplotlib", "jinja2")
-    place = _free(out) if out else folder / REPORT
-    from wflow_plugins.report.data import read
+    _check_installed("matplotlib", "jinja2")
+    file = _check_new(out) if out else folder / REPORT
+    from wflow_plugins.report.read import read_run
 
-    run = read(folder, device, allow_code)
-    Store(place.parent).write(place.name, _drawn(run, networks if steps else None, say))
-    return place
+    run = read_run(folder, device, allow_code)
+    Store(file.parent).write(file.name, _render(run, networks if steps else None, say))
+    return file
 
 
-def _drawn(run: RunData, networks: int | None, say: Say) -> str:
-    """The page of a run; with its curve over solver steps from so many networks, where given."""
-    from wflow_plugins.report.figures import pictures
-    from wflow_plugins.report.page import page
+def _render(run: RunData, networks: int | None, say: Say) -> str:
+    """The page, with the score by solver steps where a number of networks is given for it."""
+    from wflow_plugins.report.figures import draw_all
+    from wflow_plugins.report.page import render_page
     from wflow_plugins.report.steps import steps_curve
 
     curve = steps_curve(run, networks, say) if networks else None
     notes = [f"No score by solver steps: {curve}."] if isinstance(curve, str) else []
     say("figures")
-    return page(run, pictures(run, None if isinstance(curve, str) else curve), notes)
+    return render_page(run, draw_all(run, None if isinstance(curve, str) else curve), notes)
 
 
-def _free(out: Path) -> Path:
+def _check_new(out: Path) -> Path:
     if os.path.lexists(out):
-        raise StoreError(f"{out}: is there already; give another --out")
+        raise StoreError(f"{out}: exists already; give another --out")
     return out
 
 
-def _refuse_without(*libraries: str) -> None:
+def _check_installed(*libraries: str) -> None:
     for name in libraries:
         try:
             import_module(name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -26,14 +26,19 @@ class GuidedEuler(Solver):
 
     class Config(SolverOptions):
         noise: float = Field(0.0, ge=0, description="standard deviation of noise over unit time")
-        noise_from: float = Field(0.0, ge=0, le=1, description="time at which noise begins")
-        noise_to: float = Field(1.0, ge=0, le=1, description="time at which noise ends")
+        noise_start: float = Field(0.0, ge=0, le=1, description="time at which noise begins")
+        noise_end: float = Field(1.0, ge=0, le=1, description="time at which noise ends")
+        renamed: ClassVar[Mapping[str, str]] = {
+            "noise_from": "noise_start",
+            "noise_to": "noise_end",
+        }
 
         @model_validator(mode="after")
         def _window_in_order(self) -> Self:
-            if self.noise_from > self.noise_to:
+            if self.noise_start > self.noise_end:
                 raise ValueError(
-                    f"noise_from {self.noise_from} lies after noise_to {self.noise_to}; swap them"
+                    f"noise_start {self.noise_start} lies after noise_end {self.noise_end}; "
+                    "swap them"
                 )
             return self
 
@@ -63,6 +68,6 @@ class GuidedEuler(Solver):
         o = self.config
         if not o.noise:
             return [0.0] * (len(grid) - 1)
-        inside = [o.noise_from <= 0.5 * (a + b) <= o.noise_to for a, b in pairwise(grid.tolist())]
+        inside = [o.noise_start <= 0.5 * (a + b) <= o.noise_end for a, b in pairwise(grid.tolist())]
         lengths = [abs(b - a) for a, b in pairwise(grid.tolist())]
         return [o.noise * math.sqrt(h) * ok for h, ok in zip(lengths, inside, strict=True)]

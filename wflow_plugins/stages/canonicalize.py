@@ -8,7 +8,7 @@ from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.component import ProgressCallback, no_progress
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import Stage, StageContext, StageOutput
-from wflow_core.storage.weight_sets import read_weight_set, weight_set_content
+from wflow_core.storage.tensors import read_weight_set, weight_set_content
 from wflow_core.weights import WeightSet
 from wflow_core.weights.chunks import concat
 from wflow_plugins.streaming.lazy_weights import name_requester

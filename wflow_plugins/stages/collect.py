@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wflow_core.errors import DataError
 from wflow_core.interfaces.stage import Stage, StageContext, StageOutput
-from wflow_core.storage.weight_sets import weight_set_content
+from wflow_core.storage.tensors import weight_set_content
 from wflow_core.weights import WeightSet
 from wflow_core.weights.chunks import iter_chunks
 from wflow_plugins.streaming.spill import SpillDir

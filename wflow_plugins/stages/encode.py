@@ -9,7 +9,7 @@ import torch
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import Artefact, Stage, StageContext, StageOutput
-from wflow_core.storage.weight_sets import read_weight_set
+from wflow_core.storage.tensors import read_weight_set
 from wflow_core.weights.chunks import load_limit
 from wflow_plugins.streaming.check import check_streamable
 from wflow_plugins.streaming.codec import StreamedCodec

@@ -7,7 +7,7 @@ from typing import Any
 
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import FinishedRun, Stage, StageContext, StageOutput
-from wflow_core.storage.weight_sets import read_weight_set
+from wflow_core.storage.tensors import read_weight_set
 from wflow_plugins.evaluation.evaluation import evaluate
 from wflow_plugins.evaluation.populations import populations
 from wflow_plugins.evaluation.table import results_table

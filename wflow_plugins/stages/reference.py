@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import Stage, StageContext, StageOutput
-from wflow_core.storage.weight_sets import weight_set_content
+from wflow_core.storage.tensors import weight_set_content
 from wflow_plugins.stages.collect import check_finite
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from wflow_core.interfaces.component import Options, Slot
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import Stage, StageContext, StageOutput
-from wflow_core.storage.weight_sets import read_weight_set, weight_set_content
+from wflow_core.storage.tensors import read_weight_set, weight_set_content
 from wflow_plugins.batchnorm.recalibration import RecalibrateOptions, Recalibration
 from wflow_plugins.stages.sample_networks import (
     SampleRequest,
@@ -54,10 +54,8 @@ class Sample(Stage):
         return {"zoo": "zoo", "codec": "codec", "flow": "flow"}
 
     def context(self, scope: Mapping[str, Any]) -> dict[str, Any]:
-        own = self.config.architecture or scope["architecture"]
-        return {
-            "recalibrate": Recalibration(scope["task"], own, self.config.recalibrate, scope["seed"])
-        }
+        task, architecture, seed = scope["task"], scope["architecture"], scope["seed"]
+        return {"recalibrate": Recalibration(task, architecture, self.config.recalibrate, seed)}
 
     def check(self, components: Components) -> None:
         check_condition(components, self.request())

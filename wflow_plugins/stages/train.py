@@ -18,10 +18,11 @@ from wflow_core.interfaces.component import Slot
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import FinishedRun, Stage, StageContext, StageOutput
 from wflow_core.space import PointSet, check_on_manifold
-from wflow_core.storage.weight_sets import read_weight_set
+from wflow_core.storage.tensors import read_weight_set
 from wflow_core.weights import WeightSet
 from wflow_plugins.solvers.euler import Euler
 from wflow_plugins.stages.trained_flow import NetworkFlow
+from wflow_plugins.stages.validation import Validation
 from wflow_plugins.streaming.check import check_streamable
 from wflow_plugins.streaming.codec import encode
 
@@ -46,7 +47,9 @@ class Train(Stage):
             (), description="further losses, of the endpoints that the flow predicts"
         )
         renamed: ClassVar[Mapping[str, str]] = {
-            **TrainingOptions.renamed,
+            "clip": "grad_clip_norm",
+            "ema": "ema_decay",
+            "held_out": "val_fraction",
             "path_noise": "sigma",
             "lr": "optimizer.lr, as in {optimizer: {type: adamw, lr: 1e-3}}",
             "weight_decay": "optimizer.weight_decay, as in {optimizer: {type: adamw, ...}}",
@@ -79,15 +82,16 @@ class Train(Stage):
         check_on_manifold(points.x, c.space.manifold, "the zoo's networks")
         # A copy, so that the components stay untrained and may make another run.
         velocity = copy.deepcopy(c.velocity).to(context.device)
+        kept, held_out = points.split(self.config.val_fraction, context.generator)
         trainer = Trainer(
-            self.flow(c), velocity, c.coupling, points, self.config, self.config.optimizer,
-            self.config.time, Euler(steps=VALIDATION_STEPS), context.generator,
-            self._endpoint_loss(),
+            self.flow(c), velocity, c.coupling, kept, self.config, self.config.optimizer,
+            self.config.time, context.generator, self._endpoint_loss(),
         )  # fmt: skip
+        validation = Validation(trainer, held_out, Euler(steps=VALIDATION_STEPS))
         if context.checkpoint:
             trainer.load_state(context.checkpoint.tensors, context.checkpoint.data)
-        trainer.run(context.progress, context.save)
-        data = {"history": trainer.history, "held_out": trainer.held_out_runs.tolist()}
+        trainer.run(validation.measure, context.progress, context.save)
+        data = {"history": trainer.history, "held_out": held_out.run.unique().tolist()}
         return StageOutput(dict(velocity.state_dict()), data)
 
     def _endpoint_loss(self) -> EndpointLoss | None:

@@ -25,7 +25,7 @@ from wflow_core.interfaces.trained_flow import TrainedFlow
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.seeds import stage_generator
 from wflow_core.space import collect_offers, unmet_needs
-from wflow_core.storage.weight_sets import read_weight_set
+from wflow_core.storage.tensors import read_weight_set
 from wflow_core.weights import WeightSet
 from wflow_plugins.evaluation.evaluation import evaluate
 from wflow_plugins.evaluation.populations import populations

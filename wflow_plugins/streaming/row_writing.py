@@ -19,7 +19,7 @@ from torch import Tensor
 from wflow_core.errors import DataError
 from wflow_core.storage.files import fsync, remove, translate_io_errors
 from wflow_core.weights import WeightSet
-from wflow_core.weights.chunks import concat, load_limit
+from wflow_core.weights.chunks import concat
 from wflow_plugins.streaming.column_writing import FILE_BYTES, file_names, header
 from wflow_plugins.streaming.lazy_weights import LazyWeights
 from wflow_plugins.streaming.memory import BUDGET_FRACTION, MemoryBudget

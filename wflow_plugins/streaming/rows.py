@@ -85,7 +85,7 @@ class SafetensorsRows:
         file.seek(self.offset + entry * self.dtype.itemsize)
         while left:
             if not (got := file.readinto(left)):
-                raise DataError(f"{self.path}: is cut short; delete its folder and run again")
+                raise DataError(f"{self.path}: is cut short; get or make the file again")
             left = left[got:]
         if not direct:
             out.copy_(raw)

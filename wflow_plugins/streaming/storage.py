@@ -6,6 +6,7 @@ tensors of an artefact.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from wflow_core.interfaces.storage import TensorStorage
-from wflow_core.storage.files import link
+from wflow_plugins.streaming.links import link
 from wflow_core.storage.tensors import TENSORS, InMemory, describe
 from wflow_plugins.streaming.column_writing import file_names
 from wflow_plugins.streaming.lazy_weights import LazyWeights
@@ -34,6 +35,12 @@ class Streamed(TensorStorage):
 
     def __repr__(self) -> str:
         return f"Streamed({self.budget.budget})"
+
+    @classmethod
+    def from_repr(cls, text: str) -> Streamed | None:
+        """The storage that has this ``repr``, as in the record of a run; None for any other."""
+        found = re.fullmatch(r"Streamed\((\d+)\)", text)
+        return cls(MemoryBudget(int(found[1]))) if found else None
 
     def write(self, tensors: Mapping[str, Tensor], folder: Path) -> dict[str, dict[str, Any]]:
         lazy = {n: t for n, t in tensors.items() if isinstance(t, LazyWeights)}

@@ -9,56 +9,75 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wflow_core.cli.commands import FIX, clear_errors
-from wflow_core.cli.options import ALLOW_CODE, DEVICE, JSON, MEMORY, THREADS
+from wflow_core.cli.commands import USER_ERROR, report_errors
+from wflow_core.cli.options import ALLOW_CODE, DEVICE, JSON, THREADS
+from wflow_plugins.streaming.options import MEMORY
 
 if TYPE_CHECKING:
     from wflow_plugins.sweep.rows import SweepRow
 
 
+@report_errors
+def _print_schema(context: click.Context, parameter: click.Parameter, given: bool) -> None:
+    if given:
+        from wflow_plugins.sweep.schema import grid_schema
+
+        click.echo(json.dumps(grid_schema(), indent=2))
+        context.exit()
+
+
 @click.command()
 @click.argument("grid", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the table [sweeps/NAME].")
-@click.option("--only", multiple=True, metavar="ROW", help="Run this row; again for several [all].")
 @click.option(
-    "--jobs", type=click.IntRange(1, 1024), default=1, show_default=True,
-    help="Runs at a time, each in its own process and without progress bars.",
+    "--out", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Folder of the table and the runs [sweeps/NAME].",
+)  # fmt: skip
+@click.option(
+    "--only", multiple=True, metavar="ROW", help="Row to run; repeat it for several [all]."
+)
+@click.option(
+    "--jobs", type=click.IntRange(1, 1024), default=1, show_default=True, metavar="N",
+    help="Parallel runs, each in its own process and without progress bars.",
 )  # fmt: skip
 @DEVICE
 @THREADS
 @MEMORY
 @click.option("--overwrite", is_flag=True, help="Replace what differs in a used folder.")
 @click.option("--dry-run", is_flag=True, help="List the rows and their overrides; run nothing.")
+@click.option(
+    "--schema", is_flag=True, is_eager=True, expose_value=False, callback=_print_schema,
+    help="Print the JSON schema of grids, and exit.",
+)  # fmt: skip
 @ALLOW_CODE
 @JSON
-@clear_errors
+@report_errors
 def sweep(
     grid: Path, out: Path | None, only: tuple[str, ...], device: str, threads: int | None,
     dry_run: bool, allow_code: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
-    """Run GRID, many runs of a spec, and write their table beside published figures.
+    """Run all specs of GRID, and write one table of their results beside published figures.
 
-    The whole grid is checked before anything runs. table.md and table.json are written anew after
-    every run; a sweep that was stopped goes on where it was when the same command is given again.
-    A run that fails is told in the table, the others go on, and the exit code is 2 at the end.
+    The whole grid is checked before anything runs. table.md and table.json are updated after every
+    run; run the same command again to resume an interrupted sweep. A failed run is noted in the
+    table, the others continue, and the exit code is 2.
     """
-    from wflow_plugins.sweep import failures, run_sweep
-    from wflow_plugins.sweep.rows import choose, load_rows
-    from wflow_plugins.sweep.text import markdown
+    from wflow_plugins.sweep.rows import load_rows, select_rows
+    from wflow_plugins.sweep.run import failures, run_sweep
+    from wflow_plugins.sweep.text import render_markdown
 
     if dry_run:
-        _list(choose(load_rows(grid, allow_code)[1], only), as_json)
+        _list_rows(select_rows(load_rows(grid, allow_code)[1], only), as_json)
         return
-    found = run_sweep(
-        grid, out, device, threads=threads, only=only, allow_code=allow_code, say=_say, **how
+    table = run_sweep(
+        grid, out, device, threads=threads, only=only, allow_code=allow_code, printer=_print, **how
     )
-    click.echo(json.dumps(found, indent=2) if as_json else _plain(markdown(found)))
-    if failed := failures(found, only):
+    click.echo(json.dumps(table, indent=2) if as_json else _encodable(render_markdown(table)))
+    if failed := failures(table, only):
         click.echo(f"wflow: {len(failed)} failed: {'; '.join(failed)}", err=True)
-        sys.exit(FIX)
+        sys.exit(USER_ERROR)
 
 
-def _list(rows: tuple[SweepRow, ...], as_json: bool) -> None:
+def _list_rows(rows: tuple[SweepRow, ...], as_json: bool) -> None:
     if as_json:
         listed = [
             {"name": row.name, "spec": row.spec, "set": row.set,
@@ -74,12 +93,12 @@ def _list(rows: tuple[SweepRow, ...], as_json: bool) -> None:
             click.echo(f"    {path}={json.dumps(value)}")
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _plain(text: str) -> str:
-    """What the terminal can write."""
+def _encodable(text: str) -> str:
+    """The text in characters that the terminal can write."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         text.encode(encoding)

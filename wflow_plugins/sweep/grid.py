@@ -9,33 +9,34 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
-from wflow_core.specs.yaml_source import Source, read_file
 
 from wflow_core.errors import SpecError, suggest
 from wflow_core.interfaces.component import Options
+from wflow_core.interfaces.components import KeyPath
+from wflow_core.specs.located_yaml import LocatedYaml, read_file
 from wflow_core.specs.overrides import is_path
-from wflow_core.specs.problems import Path as Keys, dotted, location_key, validate
+from wflow_core.specs.problems import dotted, location_key, validate
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Name = Annotated[str, Field(pattern=r"\S")]
 
 
 class Column(Options):
-    """A column of the table: one measure of every row."""
+    """A column of the table: one number of every row."""
 
     path: str = Field(
         pattern=r"^[^.\s]+(\.[^.\s]+)*$",
-        description="place in `metrics.json`; where a mean and a std stand there, both are shown",
+        description="path in `metrics.json`: of a number, or of a mean with a std",
     )
-    label: Name | None = Field(None, description="heading; none: made from the path")
+    label: Name | None = Field(None, description="heading [of the metric, or the path in words]")
     digits: int = Field(3, ge=0, le=12, description="digits after the point")
 
 
 class Row(Options):
-    """A row: overrides of a spec, and what was published of it."""
+    """A row: overrides of a spec, and published figures to compare with."""
 
-    name: Name = Field(description="what the table calls it")
-    spec: str | None = Field(None, description="base spec of this row; none: that of the grid")
+    name: Name = Field(description="name in the table")
+    spec: str | None = Field(None, description="base spec of this row [that of the grid]")
     set: dict[str, Any] = Field(
         {}, description="overrides, such as `coupling.type: ot`, after those of all rows"
     )
@@ -45,23 +46,24 @@ class Row(Options):
 
 
 COLUMNS = (
-    Column(path="samples.accuracy", label="accuracy"),
-    Column(path="samples.loss", label="loss"),
-    Column(path="novelty.nearest_ratio", label="nearest"),
+    Column(path="samples.accuracy"),
+    Column(path="samples.loss"),
+    Column(path="novelty.nearest_ratio"),
 )
 
 
 class Grid(Options):
-    """What a sweep runs, and what its table shows."""
+    """The runs of a sweep, and the columns of its table."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="title of the table, names the folder"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="title of the table, name of the folder",
     )
     spec: str | None = Field(
-        None, description="base spec, its path relative to the grid's file; rows may have their own"
+        None, description="base spec, relative to the grid's file; rows may have their own"
     )
     seeds: tuple[Seed, ...] | None = Field(
-        None, description="each row runs with each; none: with its spec's alone"
+        None, description="seeds of every row [that of its spec]"
     )
     set: dict[str, Any] = Field({}, description="overrides for all rows")
     rows: tuple[Row, ...] = Field((), description="rows, one by one")
@@ -69,28 +71,32 @@ class Grid(Options):
         {}, description="axes: path -> values; a row for each combination, after `rows`"
     )
     columns: tuple[Column, ...] = Field(
-        COLUMNS, description="what the table shows, beside seeds and seconds"
+        COLUMNS, description="columns of the table, beside seeds and seconds"
     )
 
 
 @dataclass(frozen=True)
 class GridFile:
-    """A validated grid, and the file, which knows the places of its values."""
+    """A validated grid, and the file with the location of every value."""
 
     path: Path
     grid: Grid
-    source: Source
+    source: LocatedYaml
+
+
+Problem = tuple[KeyPath, str]
+"""Path of a value in the grid, and what is wrong with it."""
 
 
 def read_grid(path: Path) -> GridFile:
-    """Read and validate a grid; its rows' specs are not looked at.
+    """Read and validate a grid, but not the specs of its rows.
 
     Raises:
-        SpecError: with every problem, each at its place.
+        SpecError: with every problem, each at its location.
     """
     source = read_file(path)
     if not isinstance(source.data, dict):
-        raise SpecError([f"{source.place(())}: a grid must be a mapping of names"])
+        raise SpecError([f"{source.location(())}: a grid must be a mapping of names"])
     grid, problems = validate(Grid, source.data, source, ())
     problems += _contradictions(grid, source) if grid else []
     if grid is None or problems or source.problems:
@@ -98,19 +104,19 @@ def read_grid(path: Path) -> GridFile:
     return GridFile(path, grid, source)
 
 
-def _contradictions(grid: Grid, source: Source) -> list[str]:
-    found: list[tuple[Keys, str]] = [*_without_spec(grid), *_paths(grid), *_twice(grid)]
-    found += _unseen(grid)
+def _contradictions(grid: Grid, source: LocatedYaml) -> list[str]:
+    problems: list[Problem] = [*_missing_specs(grid), *_invalid_overrides(grid)]
+    problems += [*_duplicates(grid), *_hidden_figures(grid)]
     if not grid.rows and not grid.grid:
-        found.append(((), "there is nothing to run: give `rows`, or axes under `grid`"))
-    lists: dict[Keys, Any] = {("seeds",): grid.seeds, ("columns",): grid.columns}
+        problems.append(((), "there is nothing to run: give `rows`, or axes under `grid`"))
+    lists: dict[KeyPath, Any] = {("seeds",): grid.seeds, ("columns",): grid.columns}
     lists |= {("grid", axis): values for axis, values in grid.grid.items()}
     empty = (path for path, values in lists.items() if values is not None and not values)
-    found += [(path, f"{dotted(path)}: give at least one") for path in empty]
-    return [f"{source.keys.get(path) or source.place(path)}: {text}" for path, text in found]
+    problems += [(path, f"{dotted(path)}: give at least one") for path in empty]
+    return [f"{source.keys.get(path) or source.location(path)}: {text}" for path, text in problems]
 
 
-def _without_spec(grid: Grid) -> Iterator[tuple[Keys, str]]:
+def _missing_specs(grid: Grid) -> Iterator[Problem]:
     if grid.spec is None:
         for i, row in enumerate(grid.rows):
             if row.spec is None:
@@ -119,38 +125,38 @@ def _without_spec(grid: Grid) -> Iterator[tuple[Keys, str]]:
             yield ("grid",), "these rows have no spec: give `spec` for all"
 
 
-def _paths(grid: Grid) -> Iterator[tuple[Keys, str]]:
-    """Overrides that cannot be meant."""
-    sets: list[tuple[Keys, Any]] = [(("set",), grid.set), (("grid",), grid.grid)]
-    sets += [(("rows", i, "set"), row.set) for i, row in enumerate(grid.rows)]
-    for at, assigned in sets:
-        for name in assigned:
+def _invalid_overrides(grid: Grid) -> Iterator[Problem]:
+    """Overrides of no path of a spec, or of the seed beside ``seeds``."""
+    mappings: list[tuple[KeyPath, Any]] = [(("set",), grid.set), (("grid",), grid.grid)]
+    mappings += [(("rows", i, "set"), row.set) for i, row in enumerate(grid.rows)]
+    for path, overrides in mappings:
+        for name in overrides:
             if not is_path(name):
-                yield (*at, name), f"{dotted(at)}: {name!r} must look like zoo.networks"
+                yield (*path, name), f"{dotted(path)}: {name!r} must look like zoo.networks"
             if name == "seed" and grid.seeds is not None:
-                yield (*at, name), f"{dotted(at)}: seed is given by `seeds` already"
+                yield (*path, name), f"{dotted(path)}: seed is given by `seeds` already"
 
 
-def _twice(grid: Grid) -> Iterator[tuple[Keys, str]]:
-    lists: dict[Keys, list[Any]] = {
+def _duplicates(grid: Grid) -> Iterator[Problem]:
+    lists: dict[KeyPath, list[Any]] = {
         ("seeds",): list(grid.seeds or ()),
         ("columns",): [column.path for column in grid.columns],
         ("rows",): [row.name for row in grid.rows],
     }
     for path, values in lists.items():
-        for value, times in Counter(values).items():
-            if times > 1:
-                again = len(values) - 1 - values[::-1].index(value)
-                yield (*path, again), f"{dotted(path)}: {value!r} is given twice"
+        for value, count in Counter(values).items():
+            if count > 1:
+                last = len(values) - 1 - values[::-1].index(value)
+                yield (*path, last), f"{dotted(path)}: {value!r} is given twice"
 
 
-def _unseen(grid: Grid) -> Iterator[tuple[Keys, str]]:
-    """Published figures that no column shows: a slip, most often."""
+def _hidden_figures(grid: Grid) -> Iterator[Problem]:
+    """Published figures that no column shows, often a typing error."""
     shown = [p for c in grid.columns for p in (c.path, f"{c.path}.mean", f"{c.path}.std")]
+    columns = ", ".join(column.path for column in grid.columns)
     for i, row in enumerate(grid.rows):
         for path in row.published:
             if path not in shown:
-                columns = ", ".join(column.path for column in grid.columns)
                 yield (
                     ("rows", i, "published", path),
                     f"published {path} is shown by no column{suggest(path, shown)}; "

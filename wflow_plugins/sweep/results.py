@@ -1,4 +1,4 @@
-"""What is known of the runs of a sweep: finished, failed, or still to do."""
+"""The results of the runs of a sweep so far: finished, failed, or still to do."""
 
 from __future__ import annotations
 
@@ -9,23 +9,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from wflow_core.specs.yaml_source import read_file
-
 from wflow_core.errors import StoreError, WflowError
-from wflow_core.pipeline.run_folder import FREE, METRICS, RECORD, SPEC, differences
+from wflow_core.pipeline.run_folder import IGNORED_FIELDS, METRICS, RECORD, SPEC, differences
+from wflow_core.specs.located_yaml import read_file
 from wflow_core.storage.store import Store
 from wflow_plugins.sweep.rows import Run, SweepRow
 
 TABLE, ROWS = "table.json", "rows"
-"""The table of a sweep as JSON, and the folder of all its run folders."""
+"""The table of a sweep as JSON, and the folder of its run folders."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What is known of a run.
+    """The result of a run.
 
     Attributes:
-        reason: why it failed, in a line.
+        reason: why it failed, in one line.
         metrics: the content of its ``metrics.json``.
         record: the content of its ``record.json``.
     """
@@ -37,68 +36,68 @@ class Result:
 
     @property
     def seconds(self) -> dict[str, float]:
-        """Of each stage, that of a stage taken over as it was first made."""
-        found: dict[str, float] = self.metrics.get("seconds", {})
-        return found
+        """Seconds of each stage, those of a shared stage as it was first made."""
+        seconds: dict[str, float] = self.metrics.get("seconds", {})
+        return seconds
 
 
-def digest(run: Run) -> str:
-    """Tells specs apart by what decides a result."""
-    decides = {name: value for name, value in run.resolved.items() if name not in FREE}
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
+def spec_digest(run: Run) -> str:
+    """A hash of the parts of the spec that decide the result."""
+    parts = {name: value for name, value in run.resolved.items() if name not in IGNORED_FIELDS}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def find(folder: Path, run: Run, before: dict[str, Any]) -> Result:
-    """What the folder of a sweep holds of a run.
+def load_result(folder: Path, run: Run, table: dict[str, Any]) -> Result:
+    """The result of a run in the folder of a sweep.
 
     Args:
-        before: the table as it was left, which knows what failed.
+        table: as it was last written, with the runs that failed.
     """
     store = Store(folder / ROWS / run.folder)
     try:
         metrics = store.read_json(METRICS)
-        if metrics is not None and not _changes(store.folder, run):
+        if metrics is not None and not _spec_changes(store.folder, run):
             return Result("finished", None, metrics, store.read_json(RECORD) or {})
     except WflowError:
-        return Result()  # Running it tells what is wrong.
-    for row in before.get("rows", []):
+        return Result()  # Running it reports what is wrong.
+    for row in table.get("rows", []):
         for entry in row["runs"]:
-            same = (entry["folder"], entry["spec"]) == (run.folder, digest(run))
+            same = (entry["folder"], entry["spec"]) == (run.folder, spec_digest(run))
             if same and entry["status"] == "failed":
                 return Result("failed", entry["reason"])
     return Result()
 
 
-def refuse_others(folder: Path, name: str, rows: Iterable[SweepRow]) -> None:
-    """Before anything is written.
+def check_folder(folder: Path, name: str, rows: Iterable[SweepRow]) -> None:
+    """Check that a folder is free for a sweep, before anything is written.
 
     Args:
         name: of the grid.
-        rows: those whose folders must hold no run of another spec.
+        rows: those whose run folders must hold no run of another spec.
 
     Raises:
-        StoreError: the folder holds something else, another sweep, or runs of other specs.
+        StoreError: the folder holds other files, another sweep, or runs of other specs.
     """
     files = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-    there = Store(folder).read_json(TABLE)
-    if there is None and (others := [file for file in files if not file.startswith(".")]):
+    table = Store(folder).read_json(TABLE)
+    if table is None and (others := [file for file in files if not file.startswith(".")]):
         what = f"files that are no sweep ({', '.join(others[:3])})"
         raise StoreError(f"{folder}: holds {what}; give a new or empty --out")
-    if there is not None and (there.get("name") != name or "command" not in there):
+    if table is not None and (table.get("name") != name or "command" not in table):
         raise StoreError(f"{folder}: holds another table; give a new or empty --out")
-    if told := list(_others(folder, rows)):
+    if conflicts := list(_conflicts(folder, rows)):
         fix = "give another --out, or --overwrite to replace what differs"
-        raise StoreError("\n".join([*told, f"{folder}: {fix}"]))
+        raise StoreError("\n".join([*conflicts, f"{folder}: {fix}"]))
 
 
-def _others(folder: Path, rows: Iterable[SweepRow]) -> Iterator[str]:
+def _conflicts(folder: Path, rows: Iterable[SweepRow]) -> Iterator[str]:
     for run in (run for row in rows for run in row.runs):
         path = folder / ROWS / run.folder
-        if changes := _changes(path, run):
+        if changes := _spec_changes(path, run):
             yield f"{path}: holds a run of another spec ({'; '.join(changes[:3])})"
 
 
-def _changes(path: Path, run: Run) -> list[str]:
+def _spec_changes(path: Path, run: Run) -> list[str]:
     if not (path / SPEC).exists():
         return []
     return list(differences(read_file(path / SPEC).data, run.resolved, ()))

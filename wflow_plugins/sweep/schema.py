@@ -1,4 +1,4 @@
-"""The JSON schema of grids, for editors: under every override, what a spec may say at its path."""
+"""The JSON schema of grids, for editors: each override takes what a spec takes at its path."""
 
 from __future__ import annotations
 
@@ -13,62 +13,61 @@ Schema = dict[str, Any]
 
 
 def grid_schema() -> Schema:
-    """The schema of a grid, its overrides checked as far as their paths tell what they may be.
+    """The schema of a grid, its overrides checked as far as their paths determine their types.
 
-    ``zoo.networks`` may be what it may be for any zoo, as a grid does not say which one its base
-    spec has. Below an option, as in ``zoo.optimizer.lr``, any name is let through.
+    ``zoo.networks`` takes what it takes for any zoo, since a grid does not name that of its base
+    spec. Below an option, as in ``zoo.optimizer.lr``, any name is valid.
     """
     spec, schema = spec_schema(), Grid.model_json_schema()
     fields = {name: dict(_options(of, spec["$defs"])) for name, of in spec["properties"].items()}
     paths = dict(spec["properties"])
-    paths |= {f"{name}.{o}": takes for name, of in fields.items() for o, takes in of.items()}
+    paths |= {f"{name}.{o}": of for name, options in fields.items() for o, of in options.items()}
     # Where no options are known, as of a broken plugin, any name may be right.
-    ends = [path for path in paths if not fields.get(path)]
+    open_paths = [path for path in paths if not fields.get(path)]
     axes = {path: {"type": "array", "items": of, "minItems": 1} for path, of in paths.items()}
-    overrides = _object(paths, ends, {})
     schema["$defs"] |= spec["$defs"] | {
-        "overrides": overrides,
-        "axes": _object(axes, ends, {"type": "array", "minItems": 1}),
+        "overrides": _mapping(paths, open_paths, {}),
+        "axes": _mapping(axes, open_paths, {"type": "array", "minItems": 1}),
     }
-    _refer(schema, "set", "overrides")
-    _refer(schema, "grid", "axes")
-    _refer(schema["$defs"]["Row"], "set", "overrides")
+    _set_reference(schema, "set", "overrides")
+    _set_reference(schema, "grid", "axes")
+    _set_reference(schema["$defs"]["Row"], "set", "overrides")
     return {"$schema": spec["$schema"]} | schema
 
 
-def _object(properties: Schema, ends: Iterable[str], deeper: Schema) -> Schema:
-    """Paths by name, and whatever is below their ends."""
+def _mapping(properties: Schema, open_paths: Iterable[str], below: Schema) -> Schema:
+    """A mapping from paths to their schemas, and from any path below open ones to ``below``."""
     return {
         "type": "object",
         "properties": properties,
-        "patternProperties": {f"^({'|'.join(map(re.escape, ends))})\\.\\S+$": deeper},
+        "patternProperties": {f"^({'|'.join(map(re.escape, open_paths))})\\.\\S+$": below},
         "additionalProperties": False,
     }
 
 
-def _refer(owner: Schema, name: str, definition: str) -> None:
-    """Have a property be what is defined elsewhere, with its own default and description."""
+def _set_reference(owner: Schema, name: str, definition: str) -> None:
+    """Refer a property to a definition; its own default and description stay."""
     known = owner["properties"][name]
-    said = {key: known[key] for key in ("default", "description") if key in known}
-    owner["properties"][name] = {"$ref": f"#/$defs/{definition}"} | said
+    kept = {key: known[key] for key in ("default", "description") if key in known}
+    owner["properties"][name] = {"$ref": f"#/$defs/{definition}"} | kept
 
 
 def _options(field: Schema, definitions: Schema) -> Iterator[tuple[str, Schema]]:
-    """Options of whatever may stand in a field; none where not all of them are known."""
-    objects = list(_objects(field, definitions))
-    if any(of.get("additionalProperties") is not False for of in objects):
+    """Options of all components that a field takes; none where some options are unknown."""
+    mappings = list(_mappings(field, definitions))
+    if any(of.get("additionalProperties") is not False for of in mappings):
         return
-    for name in dict.fromkeys(name for of in objects for name in of["properties"]):
-        takes = [of["properties"][name] for of in objects if name in of["properties"]]
-        different = [each for i, each in enumerate(takes) if each not in takes[:i]]
-        yield name, different[0] if len(different) == 1 else {"anyOf": different}
+    for name in dict.fromkeys(name for of in mappings for name in of["properties"]):
+        schemas = [of["properties"][name] for of in mappings if name in of["properties"]]
+        distinct = [each for i, each in enumerate(schemas) if each not in schemas[:i]]
+        yield name, distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
 
 
-def _objects(field: Schema, definitions: Schema) -> Iterator[Schema]:
-    """The mappings that a field may be."""
+def _mappings(field: Schema, definitions: Schema) -> Iterator[Schema]:
+    """The schemas of the mappings that a field takes."""
     if "$ref" in field:
-        yield from _objects(definitions[field["$ref"].rpartition("/")[2]], definitions)
+        yield from _mappings(definitions[field["$ref"].rpartition("/")[2]], definitions)
     for choice in field.get("anyOf", ()):
-        yield from _objects(choice, definitions)
+        yield from _mappings(choice, definitions)
     if field.get("type") == "object":
         yield field

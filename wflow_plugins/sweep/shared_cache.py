@@ -1,4 +1,4 @@
-"""Runs beside each other that share what they have in common, such as one zoo for many flows."""
+"""Artefacts that the runs of one folder share, such as one zoo for many flows."""
 
 from __future__ import annotations
 
@@ -9,78 +9,80 @@ from pathlib import Path
 from filelock import FileLock
 
 from wflow_core.errors import StoreError
-from wflow_core.storage.files import link, remove, sync
+from wflow_core.storage.files import fsync, remove
 from wflow_core.storage.store import MANIFEST, Store
-from wflow_plugins.streaming.shards import TENSORS, shards
+from wflow_plugins.streaming.links import link
 
-MAKING = ".making"
+LOCK_DIR = ".locks"
 
 
-class Siblings:
-    """The runs in a folder.
+class SharedCache:
+    """The finished artefacts of all runs in a folder, by their keys.
+
+    Implements :class:`~wflow_core.pipeline.driver.SharedArtefacts`.
 
     Args:
-        root: the folder of their run folders; none: a run without siblings.
+        root: the folder of the run folders.
     """
 
-    def __init__(self, root: Path | None = None):
+    def __init__(self, root: Path):
         self.root = root
 
     @contextmanager
-    def alone(self, key: str) -> Iterator[None]:
-        """Let one process at a time make what has this key; the system lets go if it dies.
+    def lock(self, key: str) -> Iterator[None]:
+        """Let one process at a time make the artefact of this key.
+
+        A process that dies releases the lock.
 
         Raises:
             StoreError: the folder cannot be written.
         """
-        if self.root is None:
-            yield
-            return
-        locks = self.root / MAKING
+        folder = self.root / LOCK_DIR
         try:
-            locks.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(locks / key)
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / key)
             lock.acquire()
         except OSError as error:
-            raise StoreError(f"{locks}: cannot be written: {error.strerror}") from error
+            raise StoreError(f"{folder}: cannot be written: {error.strerror}") from error
         try:
             yield
         finally:
             lock.release()
 
-    def give(self, store: Store, name: str, key: str) -> bool:
-        """Have the store take over a finished artefact of this key; whether there was one."""
-        if self.root is None:
-            return False
-        others = sorted(p for p in self.root.iterdir() if not p.name.startswith("."))
-        return any(take(store, name, key, p) for p in others if p.name != store.folder.name)
+    def fetch(self, store: Store, name: str, key: str) -> bool:
+        """Link an artefact of this key into a store; whether another run had one."""
+        folders = sorted(p for p in self.root.iterdir() if not p.name.startswith("."))
+        others = (p for p in folders if p.name != store.folder.name)
+        return any(link_from(other, store, name, key) for other in others)
 
-    def tidy(self) -> None:
-        """Remove the locks, when nobody runs."""
-        if self.root is not None:
-            remove(self.root / MAKING)
+    def remove_locks(self) -> None:
+        """Remove the files of the locks, while nothing runs."""
+        remove(self.root / LOCK_DIR)
 
 
-def take(store: Store, name: str, key: str, other: Path) -> bool:
-    """Take over an artefact of another folder, if it is there whole and of this key.
+def link_from(other: Path, store: Store, name: str, key: str) -> bool:
+    """Link an artefact of another folder, if it is there, undamaged and of this key.
 
-    Files of an artefact never change, so they are linked where the file system can. What is taken
-    is checked where it came to, whatever happens to the other folder in the meantime.
+    Files of an artefact never change, so they are linked where the file system can. The copy is
+    checked in its own folder, whatever happens to the other in the meantime.
+
+    Returns:
+        Whether the store has the artefact now.
     """
-    fresh = store.folder / f".{name}.new"
+    source, fresh = Store(other), store.folder / f".{name}.new"
     try:
-        if Store(other).key(name) != key:
+        if source.key(name) != key:
             return False
         remove(fresh)
         fresh.mkdir()
-        manifest = Store(other).read_json(f"{name}/{MANIFEST}") or {}
-        for file in (TENSORS, MANIFEST, *shards(manifest)):
+        manifest = source.manifest(name)
+        for file in (*store.storage.files(manifest["tensors"]), MANIFEST):
             link(other / name / file, fresh / file)
         if store.load(fresh.name) and store.key(fresh.name) == key:
-            sync(fresh)
+            fsync(fresh)
             store.replace(store.folder / name, fresh)
             return True
     except (OSError, StoreError):
-        pass  # It is made anew, which tells of what is wrong with this folder.
+        pass  # The stage runs instead, and reports what is wrong with this folder.
     remove(fresh)
     return False

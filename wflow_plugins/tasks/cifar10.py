@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from wflow_core.interfaces.objective import Classification
 from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_plugins.objectives import Classification
 from wflow_plugins.tasks.data_files import Archive, DataFiles
 from wflow_plugins.tasks.idx_images import CLASSES, ImageOptions
 from wflow_plugins.tasks.pixels import moved, standardising
-from wflow_plugins.tasks.records import read_metadata
+from wflow_plugins.tasks.records import read_records
 from wflow_plugins.tasks.splitting import train_and_val
 
 SHAPE = (3, 32, 32)
@@ -105,7 +105,7 @@ class Cifar10(Task):
 
 def _joined(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
     """Images ``[M, 3, 32, 32]`` and labels ``[M]`` of files, one after another."""
-    images, labels = zip(*(read_metadata(path, SHAPE, CLASSES) for path in paths), strict=True)
+    images, labels = zip(*(read_records(path, SHAPE, CLASSES) for path in paths), strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
 

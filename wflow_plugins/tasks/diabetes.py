@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import Field
 from sklearn.datasets import load_diabetes
 
-from wflow_core.interfaces.objective import Regression
 from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_plugins.objectives import Regression
 from wflow_plugins.tasks.tabular import TabularOptions, regression_splits
 
 

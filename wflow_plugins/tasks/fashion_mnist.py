@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from wflow_core.interfaces.objective import Classification
 from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_plugins.objectives import Classification
 from wflow_plugins.tasks.data_files import DataFiles
 from wflow_plugins.tasks.idx_images import (
     ImageOptions,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from sklearn.datasets import load_iris
 
-from wflow_core.interfaces.objective import Classification
 from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_plugins.objectives import Classification
 from wflow_plugins.tasks.tabular import TabularOptions, classification_splits
 
 

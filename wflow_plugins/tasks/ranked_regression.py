@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from wflow_core.interfaces.objective import Regression
+from wflow_plugins.objectives import Regression
 
 
 class RankedRegression(Regression):

@@ -18,7 +18,7 @@ LARGEST = 2**28
 FIX = "; get the file anew from the source of the data set"
 
 
-def read_metadata(
+def read_records(
     path: Path, shape: tuple[int, ...], classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The images ``[M, *shape]`` and labels ``[M]`` of a file, uint8, read-only.

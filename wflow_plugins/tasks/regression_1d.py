@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.objective import Regression
 from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_plugins.objectives import Regression
 
 
 class Regression1d(Task):

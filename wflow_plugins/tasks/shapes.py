@@ -12,8 +12,8 @@ from pydantic import Field
 from torch import Tensor
 
 from wflow_core.interfaces.component import Options
-from wflow_core.interfaces.objective import Classification
 from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_plugins.objectives import Classification
 
 CLASSES = 4
 SMALLEST, LARGEST = 0.25, 0.4

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from wflow_core.interfaces.component import Options
 from wflow_core.space import Space
-from wflow_plugins.velocities.over_points import OverPoints
-from wflow_plugins.velocities.standardized import silent_layer
+from wflow_plugins.velocities.flat_velocity import FlatVelocity
+from wflow_plugins.velocities.standardized import zero_init_linear
 
 
-class BottleneckMlp(OverPoints):
+class BottleneckMlp(FlatVelocity):
     """Layers of widths h, h/2, h over all coordinates at once: no symmetry, and one width only.
 
     A velocity lies in the span of h directions and a bias: where there are more coordinates, what a
@@ -37,9 +37,9 @@ class BottleneckMlp(OverPoints):
             _layer(c.width, c.width // 2),
             _layer(c.width // 2, c.width),
         )
-        self.write = silent_layer(c.width, dim)
+        self.write = zero_init_linear(c.width, dim)
 
-    def through(self, point: Tensor) -> Tensor:
+    def backbone(self, point: Tensor) -> Tensor:
         written: Tensor = self.write(self.layers(point))
         return written
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from wflow_core.interfaces.component import Options
 from wflow_core.space import Space
-from wflow_plugins.velocities.over_points import OverPoints
-from wflow_plugins.velocities.standardized import silent_layer
+from wflow_plugins.velocities.flat_velocity import FlatVelocity
+from wflow_plugins.velocities.standardized import zero_init_linear
 
 
-class MlpVelocity(OverPoints):
+class MlpVelocity(FlatVelocity):
     """Residual layers over all coordinates at once: no symmetry, and one width only.
 
     Its last layer starts at zero. That of DeepWeightFlow is the velocity `bottleneck_mlp`.
@@ -32,12 +32,12 @@ class MlpVelocity(OverPoints):
             nn.Sequential(nn.LayerNorm(c.width), nn.Linear(c.width, c.width), nn.SiLU())
             for _ in range(c.layers)
         )
-        self.write = silent_layer(c.width, space.dim)
+        self.write = zero_init_linear(c.width, space.dim)
 
     def hidden_matrices(self) -> list[nn.Parameter]:
         return [p for p in self.layers.parameters() if p.ndim == 2]
 
-    def through(self, point: Tensor) -> Tensor:
+    def backbone(self, point: Tensor) -> Tensor:
         h = self.read(point)
         for layer in self.layers:
             h = h + layer(h)

@@ -1,4 +1,4 @@
-"""One layer of the neuron transformer: edges listen to tokens, tokens to edges and tokens.
+"""One layer of the neuron transformer: tokens attend to tokens and edges; tokens update edges.
 
 Shapes: B batch, T tokens, n_a x n_b edges of a block, W width, E edge width, H heads.
 """
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wflow_plugins.velocities.neuron_tokens import Places
+from wflow_plugins.velocities.standardized import zero_init_linear
 
 
 class NeuronLayer(nn.Module):
@@ -18,9 +19,7 @@ class NeuronLayer(nn.Module):
     def __init__(self, edge_names: list[str], width: int, heads: int, edge_width: int, gated: bool):
         super().__init__()
         self.heads = heads
-        self.adapt = nn.Linear(width, 6 * width)
-        nn.init.zeros_(self.adapt.weight)
-        nn.init.zeros_(self.adapt.bias)
+        self.adapt = zero_init_linear(width, 6 * width)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.qkv = nn.Linear(width, 3 * width)
         self.mix = nn.Linear(width, width)
@@ -37,37 +36,38 @@ class NeuronLayer(nn.Module):
     ) -> tuple[Tensor, list[Tensor]]:
         """Tokens ``[B, T, W]``, edges ``[B, n_a, n_b, E]`` a block, time ``[B, W]``."""
         shift, scale, gate, *feed = self.adapt(time).unsqueeze(1).chunk(6, -1)
-        calm = self.norm(tokens) * (1 + scale) + shift
+        normed = self.norm(tokens) * (1 + scale) + shift
         query, key, value = (
-            p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in self.qkv(calm).chunk(3, -1)
+            p.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for p in self.qkv(normed).chunk(3, -1)
         )
-        bias, messages, heard = self._along_edges(calm, value, edges, places)
-        seen = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+        bias, messages, updated = self._along_edges(normed, value, edges, places)
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         if messages is not None:
-            seen = seen + messages
-        tokens = tokens + (1 + gate) * self.mix(seen.transpose(1, 2).flatten(2))
+            attended = attended + messages
+        tokens = tokens + (1 + gate) * self.mix(attended.transpose(1, 2).flatten(2))
         shift, scale, gate = feed
-        calm = self.norm(tokens) * (1 + scale) + shift
-        return tokens + (1 + gate) * self.feed(calm), heard
+        normed = self.norm(tokens) * (1 + scale) + shift
+        return tokens + (1 + gate) * self.feed(normed), updated
 
     def _along_edges(
-        self, calm: Tensor, value: Tensor, edges: list[Tensor], places: Places
+        self, normed: Tensor, value: Tensor, edges: list[Tensor], places: Places
     ) -> tuple[Tensor | None, Tensor | None, list[Tensor]]:
         """Attention bias ``[B, H, T, T]``, messages ``[B, H, T, W/H]`` and the updated edges."""
         if not edges:
             return None, None, edges
-        tokens = calm.shape[1]
-        bias = calm.new_zeros(len(calm), self.heads, tokens, tokens)
-        messages, heard = torch.zeros_like(value), []
+        tokens = normed.shape[1]
+        bias = normed.new_zeros(len(normed), self.heads, tokens, tokens)
+        messages, updated = torch.zeros_like(value), []
         for block, edge, (row, column) in zip(self.edges, edges, places.values(), strict=True):
-            edge, weight = block(edge, calm[:, row], calm[:, column])
-            heard.append(edge)
+            edge, weight = block(edge, normed[:, row], normed[:, column])
+            updated.append(edge)
             to_row, to_column, bias_row, bias_column = weight.permute(0, 3, 1, 2).chunk(4, 1)
             messages[:, :, row] += _mean(to_row, value[:, :, column])
             messages[:, :, column] += _mean(to_column.transpose(2, 3), value[:, :, row])
             bias[:, :, row, column] += bias_row
             bias[:, :, column, row] += bias_column.transpose(2, 3)
-        return bias, messages, heard
+        return bias, messages, updated
 
 
 def feed(width: int) -> nn.Sequential:

@@ -24,29 +24,29 @@ class TokenCodec(nn.Module):
 
     def __init__(self, graph: WeightGraph, width: int, edge_width: int):
         super().__init__()
-        self.free = list(graph.symmetry.free)
-        self.homes = {name: self._home(block) for name, block in graph.blocks.items()}
-        self.edge_names = [name for name, home in self.homes.items() if home is None]
+        self.free = [name for name, group in graph.groups.items() if group.free]
+        self.feature_owner = {name: self._owner(block) for name, block in graph.blocks.items()}
+        self.edge_names = [name for name, owner in self.feature_owner.items() if owner is None]
         features = dict.fromkeys((*self.free, GLOBAL), 0)
-        for name, home in self.homes.items():
-            if home is not None:
-                features[home] += self._features(graph.blocks[name])
+        for name, owner in self.feature_owner.items():
+            if owner is not None:
+                features[owner] += self._features(graph.blocks[name])
         taps = {name: graph.blocks[name].shape[-1] for name in self.edge_names}
         # Keys of a ModuleDict may not hold dots, so modules are numbered.
         self.read = nn.ModuleList(nn.Linear(f, width) for f in features.values())
-        self.write = nn.ModuleList(_zero(nn.Linear(width, f)) for f in features.values())
+        self.write = nn.ModuleList(zero_init_linear(width, f) for f in features.values())
         self.norm = nn.LayerNorm(width)
         self.edge_read = nn.ModuleList(nn.Linear(f, edge_width) for f in taps.values())
-        self.edge_write = nn.ModuleList(_zero(nn.Linear(edge_width, f)) for f in taps.values())
+        self.edge_write = nn.ModuleList(zero_init_linear(edge_width, f)) for f in taps.values())
         self.rows = nn.ModuleList(nn.Linear(width, BILINEAR * f) for f in taps.values())
-        self.columns = nn.ModuleList(_zero(nn.Linear(width, BILINEAR * f)) for f in taps.values())
+        self.columns = nn.ModuleList(zero_init_linear(width, BILINEAR * f)) for f in taps.values())
 
     def encode(self, graph: WeightGraph, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """``[B, P] ->`` tokens ``[B, T, W]`` and, an edge block each, ``[B, n_a, n_b, E]``."""
         pieces = graph.split(x)
         tokens = []
-        for home, read in zip((*self.free, GLOBAL), self.read, strict=True):
-            tokens.append(read(self._gather(graph, pieces, home)))
+        for owner, read in zip((*self.free, GLOBAL), self.read, strict=True):
+            tokens.append(read(self._gather(graph, pieces, owner)))
         edges = [
             read(pieces[name]) for name, read in zip(self.edge_names, self.edge_read, strict=True)
         ]
@@ -57,8 +57,8 @@ class TokenCodec(nn.Module):
         tokens, places = self.norm(tokens), self.places(graph)
         pieces: dict[str, Tensor] = {}
         groups = tokens.split([*(graph.nodes[g] for g in self.free), 1], 1)
-        for home, group, write in zip((*self.free, GLOBAL), groups, self.write, strict=True):
-            pieces |= self._scatter(graph, write(group), home)
+        for owner, group, write in zip((*self.free, GLOBAL), groups, self.write, strict=True):
+            pieces |= self._scatter(graph, write(group), owner)
         for i, (name, edge) in enumerate(zip(self.edge_names, edges, strict=True)):
             row, column = places[name]
             left = self.rows[i](tokens[:, row]).unflatten(-1, (-1, BILINEAR))
@@ -76,7 +76,7 @@ class TokenCodec(nn.Module):
         pairs = {name: graph.blocks[name].groups for name in self.edge_names}
         return {name: (at[row], at[column]) for name, (row, column) in pairs.items()}
 
-    def _home(self, block: Block) -> str | None:
+    def _owner(self, block: Block) -> str | None:
         """The free group whose features a block is; None for edges between two free groups."""
         free = [group for group in block.groups if group in self.free]
         return None if len(free) == 2 else free[0] if free else GLOBAL
@@ -85,33 +85,33 @@ class TokenCodec(nn.Module):
         free = [size for g, size in zip(block.groups, block.shape, strict=False) if g in self.free]
         return block.size // (free[0] if free else 1)
 
-    def _gather(self, graph: WeightGraph, pieces: dict[str, Tensor], home: str) -> Tensor:
+    def _gather(self, graph: WeightGraph, pieces: dict[str, Tensor], owner: str) -> Tensor:
         """``[B, n, F]`` features of a group's tokens; the global token's are ``[B, 1, F]``."""
         found = [
-            self._token_first(graph.blocks[name], pieces[name], home)
-            for name, at in self.homes.items()
-            if at == home
+            self._token_first(graph.blocks[name], pieces[name], owner)
+            for name, at in self.feature_owner.items()
+            if at == owner
         ]
         first = next(iter(pieces.values()))
-        empty = first.new_zeros(len(first), graph.nodes.get(home, 1), 0)
+        empty = first.new_zeros(len(first), graph.nodes.get(owner, 1), 0)
         return torch.cat([empty, *found], 2)
 
-    def _token_first(self, block: Block, piece: Tensor, home: str) -> Tensor:
-        if home == GLOBAL:
+    def _token_first(self, block: Block, piece: Tensor, owner: str) -> Tensor:
+        if owner == GLOBAL:
             return piece.flatten(1).unsqueeze(1)
-        return piece.movedim(block.groups.index(home) + 1, 1).flatten(2)
+        return piece.movedim(block.groups.index(owner) + 1, 1).flatten(2)
 
-    def _scatter(self, graph: WeightGraph, features: Tensor, home: str) -> dict[str, Tensor]:
-        names = [name for name, at in self.homes.items() if at == home]
+    def _scatter(self, graph: WeightGraph, features: Tensor, owner: str) -> dict[str, Tensor]:
+        names = [name for name, at in self.feature_owner.items() if at == owner]
         sizes = [self._features(graph.blocks[name]) for name in names]
         cut = zip(names, features.split(sizes, 2), strict=True) if names else ()
-        return {name: self._piece(graph.blocks[name], piece, home) for name, piece in cut}
+        return {name: self._piece(graph.blocks[name], piece, owner) for name, piece in cut}
 
     @staticmethod
-    def _piece(block: Block, piece: Tensor, home: str) -> Tensor:
-        if home == GLOBAL:
+    def _piece(block: Block, piece: Tensor, owner: str) -> Tensor:
+        if owner == GLOBAL:
             return piece.reshape(len(piece), *block.shape)
-        dim = block.groups.index(home)
+        dim = block.groups.index(owner)
         rest = [size for i, size in enumerate(block.shape) if i != dim]
         return piece.reshape(*piece.shape[:2], *rest).movedim(1, dim + 1)
 

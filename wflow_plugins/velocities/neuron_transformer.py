@@ -14,10 +14,10 @@ from wflow_core.space import Space
 from wflow_core.symmetry.graph import WeightGraph
 from wflow_plugins.velocities.neuron_layer import NeuronLayer
 from wflow_plugins.velocities.neuron_tokens import TokenCodec
-from wflow_plugins.velocities.on_graph import Attention, OnGraph
+from wflow_plugins.velocities.graph_velocity import Attention, GraphVelocity
 
 
-class NeuronTransformer(OnGraph):
+class NeuronTransformer(GraphVelocity):
     """Commutes with every permutation of free units, exactly, and runs at any of their numbers.
 
     A unit is a token. Its weights to anchored groups (inputs, classes) are its features, through
@@ -44,7 +44,7 @@ class NeuronTransformer(OnGraph):
         layers = (layer for layer in self.layers if isinstance(layer, NeuronLayer))
         return [matrix for layer in layers for matrix in layer.matrices()]
 
-    def through(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
+    def backbone(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
         tokens, edges = self.codec.encode(graph, unit)
         tokens = tokens + time.unsqueeze(1)
         places = self.codec.places(graph)

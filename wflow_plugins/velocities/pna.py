@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from wflow_core.interfaces.component import Options
 from wflow_core.space import Space
 from wflow_core.symmetry.graph import WeightGraph
-from wflow_plugins.velocities.on_graph import OnGraph
+from wflow_plugins.velocities.graph_velocity import GraphVelocity
 from wflow_plugins.velocities.pna_layer import PnaLayer, mean_log_degree
 from wflow_plugins.velocities.relational_tokens import RelationalCodec
 
 
-class Pna(OnGraph):
+class Pna(GraphVelocity):
     """Messages along the weights of a network, over all its units; commutes with permutations.
 
     Units are nodes, biases among their features, and weights edges with a state of their own that
@@ -45,7 +45,7 @@ class Pna(OnGraph):
         # Of the networks that it learns from, and kept where it serves others.
         self.register_buffer("degree", torch.tensor(mean_log_degree(self.graph)))
 
-    def through(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
+    def backbone(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
         nodes, edges = self.codec.encode(graph, unit, time)
         ends = [graph.blocks[name].groups for name in self.codec.edge_names]
         for layer in self.layers:

@@ -72,7 +72,7 @@ class Neighbourhood(nn.Module):
 
     def forward(self, nodes: Nodes, edges: Edges, ends: Ends, degree: Tensor) -> Nodes:
         """Nodes ``[B, n, W]`` a group -> the same, of groups that have edges alone."""
-        told: dict[str, list[Heard]] = {}
+        told: dict[str, list[Aggregates]] = {}
         for edge, (row, column) in zip(edges, ends, strict=True):
             told.setdefault(row, []).append(self.to_row(edge, nodes[row], nodes[column]))
             told.setdefault(column, []).append(self.to_column(edge, nodes[column], nodes[row]))
@@ -83,7 +83,7 @@ class Neighbourhood(nn.Module):
 
 
 @dataclass(frozen=True)
-class Heard:
+class Aggregates:
     """Statistics ``[B, n, W]`` of the ``count`` messages that each node of a block hears."""
 
     count: int
@@ -107,7 +107,7 @@ class Messages(nn.Module):
         self.sender = nn.Linear(width, width, bias=False)
         self.scale, self.edge = nn.Linear(width, width), nn.Linear(width, width, bias=False)
 
-    def forward(self, edge: Tensor, receiver: Tensor, sender: Tensor) -> Heard:
+    def forward(self, edge: Tensor, receiver: Tensor, sender: Tensor) -> Aggregates:
         """Edges ``[B, n_a, n_b, W]``, nodes ``[B, n, W]``."""
         sent = self.sender(sender).unsqueeze(3 - self.across)
         message = torch.addcmul(self.edge(edge) + sent, sent, self.scale(edge))
@@ -117,10 +117,10 @@ class Messages(nn.Module):
         own = self.receiver(receiver)
         least, most = message.amin(self.across), message.amax(self.across)
         count = edge.shape[self.across]
-        return Heard(count, own + mean, variance, own + least, own + most)
+        return Aggregates(count, own + mean, variance, own + least, own + most)
 
 
-def _scaled(heard: list[Heard], degree: Tensor) -> list[Tensor]:
+def _scaled(heard: list[Aggregates], degree: Tensor) -> list[Tensor]:
     """The twelve ``[B, n, W]`` of a group: four statistics, as they are, amplified, attenuated."""
     count = sum(h.count for h in heard)
     share = [h.count / count for h in heard]

@@ -31,7 +31,7 @@ class RelationalLayer(nn.Module):
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.edge_norm = nn.LayerNorm(width)
         self.from_node = nn.Linear(width, 3 * width)
-        self.to_row, self.to_column = (Listening(width, heads, across) for across in (2, 1))
+        self.to_row, self.to_column = (EdgeAttention(width, heads, across) for across in (2, 1))
         self.mix = nn.Linear(width, width)
         self.feed = feed_forward(width, 4 * width)
         self.update = EdgeUpdate(width)
@@ -58,7 +58,7 @@ class RelationalLayer(nn.Module):
             group: self.from_node(self.norm(own) * (1 + scale) + shift).chunk(3, -1)
             for group, own in nodes.items()
         }
-        told: dict[str, list[tuple[Listening, tuple[Tensor, ...]]]] = {group: [] for group in nodes}
+        told: dict[str, list[tuple[EdgeAttention, tuple[Tensor, ...]]]] = {group: [] for group in nodes}
         for edge, (row, column) in zip(edges, ends, strict=True):
             told[row].append((self.to_row, self.to_row(edge, sent[row], sent[column])))
             told[column].append((self.to_column, self.to_column(edge, sent[column], sent[row])))
@@ -75,7 +75,7 @@ class RelationalLayer(nn.Module):
         return found
 
 
-class Listening(nn.Module):
+class EdgeAttention(nn.Module):
     """How nodes hear along the edges of a block, in one of its two directions.
 
     Args:

@@ -28,7 +28,7 @@ class RelationalCodec(nn.Module):
 
     def __init__(self, graph: WeightGraph, width: int):
         super().__init__()
-        groups, blocks = graph.symmetry.groups, graph.blocks
+        groups, blocks = graph.groups, graph.blocks
         self.homes = [*groups, *([GLOBAL] if any(not b.groups for b in blocks.values()) else [])]
         self.edge_names = [n for n, b in blocks.items() if len(b.groups) == 2]
         self.node_names = {home: _features(graph, home) for home in self.homes}

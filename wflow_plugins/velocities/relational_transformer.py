@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from wflow_core.space import Space
 from wflow_core.symmetry.graph import WeightGraph
-from wflow_plugins.velocities.on_graph import Attention, OnGraph
+from wflow_plugins.velocities.graph_velocity import Attention, GraphVelocity
 from wflow_plugins.velocities.relational_layer import RelationalLayer
 from wflow_plugins.velocities.relational_tokens import RelationalCodec
 
 
-class RelationalTransformer(OnGraph):
+class RelationalTransformer(GraphVelocity):
     """Attention along the weights of a network, over all its units; commutes with permutations.
 
     Units are nodes, biases among their features, and weights edges with a state of their own that
@@ -38,7 +38,7 @@ class RelationalTransformer(OnGraph):
         self.codec = RelationalCodec(self.graph, c.width)
         self.layers = nn.ModuleList(RelationalLayer(c.width, c.heads) for _ in range(c.layers))
 
-    def through(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
+    def backbone(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
         nodes, edges = self.codec.encode(graph, unit, time)
         ends = [graph.blocks[name].groups for name in self.codec.edge_names]
         for layer in self.layers:

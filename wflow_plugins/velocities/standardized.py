@@ -15,7 +15,7 @@ from wflow_core.space import Space
 from wflow_core.symmetry import Symmetry
 
 
-class Standardized(nn.Module):
+class BlockScaler(nn.Module):
     """Scales points to unit size a part, and a network's output back to displacements.
 
     Where it is ``affine``, the output adds ``a_k(t) x + b_k(t)`` for part k: the affine field that
@@ -31,7 +31,7 @@ class Standardized(nn.Module):
         parts = len(self.symmetry.graph.blocks) if self.symmetry else 1
         self.register_buffer("input_scale", torch.ones(parts))
         self.register_buffer("output_scale", torch.ones(parts))
-        self.skip = silent_layer(embedding, 2 * parts) if affine else None
+        self.skip = zero_init_linear(embedding, 2 * parts) if affine else None
 
     def fit(self, x0: Tensor, x1: Tensor, displacement: Tensor) -> None:
         """Root mean squares per part: of both endpoints, and of the displacement."""
@@ -88,7 +88,7 @@ class TimeEmbedding(nn.Module):
         return embedded
 
 
-def silent_layer(reads: int, writes: int) -> nn.Linear:
+def zero_init_linear(reads: int, writes: int) -> nn.Linear:
     """A layer that gives zero until it is trained."""
     layer = nn.Linear(reads, writes)
     nn.init.zeros_(layer.weight)

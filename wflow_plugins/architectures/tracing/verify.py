@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from wflow_core.symmetry import Symmetry
+from wflow_core.symmetry.parts import ResolvedView
 from wflow_core.symmetry.groups import Group, GroupElement, Part
 from wflow_core.weights import WeightLayout
 
@@ -75,7 +76,7 @@ class _World:
         for part in self.symmetry.parts:
             if any(name == group for axis in part.axes for group, _, _ in axis or ()):
                 tensor, (start, stop) = state[part.part.tensor], part.rows
-                moved = part.act(part.read(tensor[None]), element)[0]
+                moved = part.act(read_part(part, tensor[None]), element)[0]
                 rows = tensor.clone().reshape(tensor.shape[0] if tensor.ndim else 1, -1)
                 rows[start:stop] = moved.reshape(stop - start, -1)
                 state[part.part.tensor] = rows.reshape(tensor.shape)
@@ -130,3 +131,10 @@ def without(
         for power in [{g: v for g, v in p.power.items() if kept[g].scaling != "none"}]
     ]
     return kept, tuple(bare)
+
+
+def read_part(part: ResolvedView, tensor: Tensor) -> Tensor:
+    """``[B, *tensor] -> [B, *shape]``: the rows of the part under its view."""
+    rows = tensor.shape[1] if tensor.ndim > 1 else 1
+    flat = tensor.reshape(len(tensor), rows, -1)
+    return flat[:, part.rows[0] : part.rows[1]].reshape(len(tensor), *part.shape)

@@ -1,6 +1,6 @@
-"""The look of the figures, one for all, and matplotlib behind it.
+"""The common style of the figures, and how matplotlib draws them.
 
-Text is taken as it is, never as formulas; figures are SVG that holds its text as text.
+Text is never parsed as formulas; figures are SVG with text as text.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from matplotlib.ticker import (
 from wflow_plugins.report.names import label
 
 SIZE = (5.2, 3.5)
-INK, QUIET, LINES = "#24292f", "#5b6470", "#e3e6ea"
+INK, QUIET, GRID = "#24292f", "#5b6470", "#e3e6ea"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 CSS = '<style type="text/css">'
-STYLE: Any = {
+RC_PARAMS: Any = {
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 10,
     "axes.labelsize": 10,
@@ -43,7 +43,7 @@ STYLE: Any = {
     "axes.axisbelow": True,
     "axes.unicode_minus": True,
     "axes.formatter.use_mathtext": False,
-    "grid.color": LINES,
+    "grid.color": GRID,
     "grid.linewidth": 0.7,
     "text.color": INK,
     "text.parse_math": False,
@@ -60,35 +60,35 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "wflow",
 }
-BARE = {"Date": None, "Creator": None, "Format": None, "Type": None}
+NO_METADATA = {"Date": None, "Creator": None, "Format": None, "Type": None}
 
 
 @dataclass(frozen=True)
-class Look:
-    """How one population is drawn in every figure."""
+class Style:
+    """How a population is drawn in every figure."""
 
     color: str
     marker: str
     strong: bool = False
 
 
-# Hues of Okabe & Ito, which colour-blind people tell apart; nulls muted, each with its marker.
-LOOKS = {
-    "samples": Look("#0072b2", "o", True),
-    "zoo": Look("#2f353d", "s", True),
-    "collected": Look("#8b929b", "s"),
-    "untrained": Look("#b58aa8", "v"),
-    "zoo_noise": Look("#d9a23b", "X"),
-    "interpolation": Look("#7bb8d8", "D"),
-    "soup": Look("#a7b86b", "p"),
-    "gaussian": Look("#d3784a", "^"),
-    "retrained": Look("#4f9e83", "P"),
+# Hues of Okabe & Ito, distinct to colour-blind people; baselines muted, each with its marker.
+STYLES = {
+    "samples": Style("#0072b2", "o", True),
+    "zoo": Style("#2f353d", "s", True),
+    "collected": Style("#8b929b", "s"),
+    "untrained": Style("#b58aa8", "v"),
+    "zoo_noise": Style("#d9a23b", "X"),
+    "interpolation": Style("#7bb8d8", "D"),
+    "soup": Style("#a7b86b", "p"),
+    "gaussian": Style("#d3784a", "^"),
+    "retrained": Style("#4f9e83", "P"),
 }
 
 
-def look(population: str) -> Look:
-    """The look of a population; grey for one that nobody has thought of."""
-    return LOOKS.get(population, Look("#9aa1a9", "*"))
+def style_of(population: str) -> Style:
+    """The style of a population; grey stars for third-party baselines."""
+    return STYLES.get(population, Style("#9aa1a9", "*"))
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,9 @@ class Picture:
     """A figure of the report.
 
     Attributes:
-        name: a short word without spaces, an anchor.
-        caption: a sentence or two: what one sees, and how to read it.
-        alt: what it shows, for who cannot see it.
-        svg: the drawing.
+        name: its anchor, a word without spaces.
+        caption: a sentence or two: what is shown, and how to read it.
+        alt: the content in words, for readers who cannot see it.
     """
 
     name: str
@@ -113,31 +112,35 @@ class Picture:
         return f"data:image/svg+xml;base64,{base64.b64encode(self.svg.encode()).decode()}"
 
 
-def svg(draw: Callable[[Figure], None], size: tuple[float, float] = SIZE) -> str:
-    """What ``draw`` puts on an empty figure, whatever the user's own settings are."""
+def to_svg(draw: Callable[[Figure], None], size: tuple[float, float] = SIZE) -> str:
+    """What ``draw`` puts on an empty figure; the user's own matplotlib settings do not matter.
+
+    Args:
+        size: in inches.
+    """
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
+        matplotlib.rcParams.update(RC_PARAMS)
         layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06)
         figure = Figure(figsize=size, layout=layout)
         draw(figure)
         drawn = io.StringIO()
-        figure.savefig(drawn, format="svg", transparent=True, metadata=BARE)
-    # Placed by the widths of DejaVu, which is wider than what people's systems have.
-    bare = drawn.getvalue()
-    return bare[bare.index("<svg") :].replace(CSS, f"{CSS}text{{font-family:{FONT}!important}}", 1)
+        figure.savefig(drawn, format="svg", transparent=True, metadata=NO_METADATA)
+    # Laid out with the widths of DejaVu, which is wider than the fonts of most systems.
+    text = drawn.getvalue()
+    return text[text.index("<svg") :].replace(CSS, f"{CSS}text{{font-family:{FONT}!important}}", 1)
 
 
 def log_ticks(axis: Any, low: float, high: float) -> None:
-    """A logarithmic axis over these values with plain numbers."""
+    """Plain numbers on a logarithmic axis from ``low`` to ``high``."""
     wide = high > 5 * low
     axis.set_major_locator(LogLocator(10, (1.0, 2.0, 5.0), numticks=12) if wide else MaxNLocator(5))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
 
 
-def doubling(axes: Axes, counts: list[int]) -> None:
-    """An x axis of 1, 2, 4, ...: at most nine of them are named."""
+def log2_axis(axes: Axes, counts: list[int]) -> None:
+    """A logarithmic x axis for 1, 2, 4, ..., with at most nine labels."""
     axes.set_xscale("log", base=2)
     every = 1 + (len(counts) - 1) // 9
     axes.xaxis.set_major_locator(FixedLocator(counts[::-1][::every][::-1]))
@@ -147,12 +150,12 @@ def doubling(axes: Axes, counts: list[int]) -> None:
 
 
 def legend(axes: Axes | Figure, **options: Any) -> None:
-    """Names of populations, on top of the figure."""
+    """The names of populations; of a whole figure, above it."""
     place = {"loc": "outside upper left"} if isinstance(axes, Figure) else {"loc": "best"}
     axes.legend(**(place | {"handlelength": 1.2, "columnspacing": 1.0} | options))
 
 
-def named(population: str) -> dict[str, Any]:
-    """Colour, marker and name, as lines and points take them."""
-    its = look(population)
-    return {"color": its.color, "marker": its.marker, "label": label(population)}
+def series(population: str) -> dict[str, Any]:
+    """Colour, marker and label of a population, as arguments of lines and points."""
+    style = style_of(population)
+    return {"color": style.color, "marker": style.marker, "label": label(population)}

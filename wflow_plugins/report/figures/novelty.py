@@ -13,25 +13,35 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from wflow_plugins.report.data import RunData
-from wflow_plugins.report.figures.canvas import LOOKS, QUIET, Picture, legend, look, named, svg
-from wflow_plugins.report.figures.ranges import Spread, apart, focus
-from wflow_plugins.report.names import heading, label
-from wflow_plugins.report.verdict import short
+from wflow_plugins.report.figures.canvas import (
+    QUIET,
+    STYLES,
+    Picture,
+    legend,
+    series,
+    style_of,
+    to_svg,
+)
+from wflow_plugins.report.figures.ranges import Quantiles, axis_limits, jitter_ties
+from wflow_plugins.report.names import capitalize, label
+from wflow_plugins.report.numbers import format_short
+from wflow_plugins.report.verdict import NEAREST
 
-MOST = 150
-PATH = ("novelty", "nearest")
+MAX_POINTS = 150
+"""Networks of a population that are drawn."""
+DISTANCE = ("novelty", "nearest")
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """One population: ``distance [n]`` and ``score [n]``."""
+    """A population: ``distance [n]`` to the nearest zoo network, and ``score [n]``."""
 
     population: str
     distance: Tensor
     score: Tensor
 
     @property
-    def middle(self) -> tuple[float, float]:
+    def median(self) -> tuple[float, float]:
         return self.distance.median().item(), self.score.median().item()
 
 
@@ -44,7 +54,7 @@ def novelty(run: RunData) -> Picture | None:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        _limits(axes, clouds, run.each("zoo", score))
+        _limits(axes, clouds, run.per_network("zoo", score))
         _zoo(axes, run, score)
         for cloud in reversed(clouds):
             _cloud(axes, cloud)
@@ -53,54 +63,54 @@ def novelty(run: RunData) -> Picture | None:
         handles, labels = axes.get_legend_handles_labels()
         legend(figure, handles=handles[::-1], labels=labels[::-1], ncols=4, markerscale=1.4)
 
-    told = "; ".join(
-        f"{label(c.population)} {short(c.middle[1])} at distance {short(c.middle[0])}"
+    medians = "; ".join(
+        f"{label(c.population)} {format_short(c.median[1])} at distance {format_short(c.median[0])}"
         for c in clouds
     )
     return Picture(
         "novelty",
-        f"{heading(score)} against novelty",
-        "A point is one network; equal scores are drawn a little apart. Far alone proves nothing, "
-        "good alone may be a copy: samples should lie where the dashed lines of the zoo cross, or "
-        "beyond, and cheap nulls elsewhere.",
-        f"Median {score} and distance to the nearest zoo network: {told}.",
-        svg(draw),
+        f"{capitalize(score)} against novelty",
+        "A point is one network; equal scores are drawn a little apart. Distance alone proves "
+        "nothing, and a good network alone may be a copy: samples should lie where the dashed "
+        "lines of the zoo cross, or beyond, and cheap baselines elsewhere.",
+        f"Median {score} and distance to the nearest zoo network: {medians}.",
+        to_svg(draw),
     )
 
 
 def _clouds(run: RunData) -> list[Cloud]:
     found = []
     for name in run.numbers:
-        distance = run.each(name, *PATH)
-        score = run.each(name, run.scores[0]) if run.scores else None
+        distance = run.per_network(name, *DISTANCE)
+        score = run.per_network(name, run.scores[0]) if run.scores else None
         if distance is not None and score is not None:
-            n = min(len(distance), len(score), MOST)  # of the first few alone distances are known
-            right = (distance[:n] + score[:n]).isfinite()
-            found.append(Cloud(name, distance[:n][right], score[:n][right]))
+            n = min(len(distance), len(score), MAX_POINTS)  # distances are of the first networks
+            finite = (distance[:n] + score[:n]).isfinite()
+            found.append(Cloud(name, distance[:n][finite], score[:n][finite]))
     return [cloud for cloud in found if len(cloud.score)]
 
 
 def _limits(axes: Axes, clouds: list[Cloud], zoo: Tensor | None) -> None:
-    """Both axes in focus on the samples and the zoo."""
+    """Limits of both axes by the samples and the zoo."""
     core = [c for c in clouds if c.population in ("samples", "retrained")]
-    scores = [Spread.of(c.score) for c in core]
+    scores = [Quantiles.of(c.score) for c in core]
     if zoo is not None and zoo.isfinite().all():
-        scores.append(Spread.of(zoo))
-    axes.set_ylim(*focus(scores, [Spread.of(c.score) for c in clouds]))
-    distances = [Spread.of(c.distance) for c in clouds]
-    axes.set_xlim(*focus(distances, distances))
+        scores.append(Quantiles.of(zoo))
+    axes.set_ylim(*axis_limits(scores, [Quantiles.of(c.score) for c in clouds]))
+    distances = [Quantiles.of(c.distance) for c in clouds]
+    axes.set_xlim(*axis_limits(distances, distances))
 
 
 def _zoo(axes: Axes, run: RunData, score: str) -> None:
     """Lines at the zoo's own score, and at its own distance between training runs."""
     style: dict[str, Any] = {
-        "color": LOOKS["zoo"].color,
+        "color": STYLES["zoo"].color,
         "linewidth": 1.2,
         "linestyle": (0, (4, 3)),
         "zorder": 1,
     }
-    mean, ratio = run.mean("zoo", score), run.mean("samples", "novelty", "nearest_ratio")
-    own = run.each("samples", *PATH)
+    mean, ratio = run.mean("zoo", score), run.mean("samples", *NEAREST)
+    own = run.per_network("samples", *DISTANCE)
     if mean is not None:
         axes.axhline(mean, **style, label="zoo")
     if own is not None and ratio:
@@ -109,10 +119,10 @@ def _zoo(axes: Axes, run: RunData, score: str) -> None:
 
 def _cloud(axes: Axes, cloud: Cloud) -> None:
     low, high = axes.get_ylim()
-    strong = look(cloud.population).strong
-    (x, y), its = cloud.middle, named(cloud.population)
+    strong = style_of(cloud.population).strong
+    (x, y), style = cloud.median, series(cloud.population)
     axes.scatter(
-        cloud.distance.tolist(), apart(cloud.score).tolist(), **its, s=24 if strong else 18,
+        cloud.distance.tolist(), jitter_ties(cloud.score).tolist(), **style, s=24 if strong else 18,
         linewidths=0.5 if strong else 0, edgecolors="white", alpha=0.9 if strong else 0.65,
         zorder=4 if strong else 3,
     )  # fmt: skip
@@ -120,7 +130,7 @@ def _cloud(axes: Axes, cloud: Cloud) -> None:
         below, (left, right) = y < low, axes.get_xlim()
         place = (x - left) / (right - left)
         axes.annotate(
-            f"{label(cloud.population)} {short(y)} {'↓' if below else '↑'}",
+            f"{label(cloud.population)} {format_short(y)} {'↓' if below else '↑'}",
             (x, 0.0 if below else 1.0), xycoords=axes.get_xaxis_transform(),
             xytext=(0, 4 if below else -4), textcoords="offset points",
             ha="left" if place < 0.25 else "right" if place > 0.75 else "center",

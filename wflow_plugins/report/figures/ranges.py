@@ -1,4 +1,4 @@
-"""Axes that show what matters: one population far off does not squeeze all others.
+"""Limits of axes that one remote population does not stretch, and points without overlap.
 
 Shapes: n values of a population.
 """
@@ -14,8 +14,8 @@ QUANTILES = (0.02, 0.05, 0.25, 0.5, 0.75, 0.95, 0.98)
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Quantiles of ``[n]`` values."""
+class Quantiles:
+    """``[n]`` values and seven of their quantiles, those of ``QUANTILES``."""
 
     values: Tensor
     least: float
@@ -27,15 +27,15 @@ class Spread:
     most: float
 
     @classmethod
-    def of(cls, values: Tensor) -> Spread:
+    def of(cls, values: Tensor) -> Quantiles:
         values = values.double()
         return cls(values, *torch.quantile(values, values.new_tensor(QUANTILES)).tolist())
 
 
-def focus(core: list[Spread], others: list[Spread]) -> tuple[float, float]:
-    """Limits that hold the core whole, and of the others those that lie near.
+def axis_limits(core: list[Quantiles], others: list[Quantiles]) -> tuple[float, float]:
+    """Limits around all of the core, and around those of the others that are near.
 
-    Near is a median at most twice the core's own width away.
+    Near are those whose median is at most twice the width of the core away from it.
     """
     low, high = min(s.least for s in core), max(s.most for s in core)
     width = (high - low) or abs(high) * 0.01 or 1.0
@@ -46,14 +46,14 @@ def focus(core: list[Spread], others: list[Spread]) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def scattered(n: int) -> Tensor:
-    """``[n]`` in [-1, 1], evenly spread by the golden ratio: points apart without chance."""
+def jitter(n: int) -> Tensor:
+    """``[n]`` deterministic offsets, evenly distributed in [-1, 1] by the golden ratio."""
     return 2 * ((0.618034 * torch.arange(n)) % 1) - 1
 
 
-def apart(values: Tensor) -> Tensor:
-    """``[n]`` values that are often equal, moved by less than the steps between them."""
+def jitter_ties(values: Tensor) -> Tensor:
+    """``[n]`` values, moved by less than the difference between neighbours where many are equal."""
     known = values.unique()
     if len(values) < 3 or len(known) < 2 or len(known) > 0.7 * len(values):
         return values
-    return values + 0.35 * known.diff().median() * scattered(len(values))
+    return values + 0.35 * known.diff().median() * jitter(len(values))

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from wflow_core.errors import DataError
 from wflow_plugins.streaming.column_files import StackedColumns
-from wflow_plugins.streaming.raw_rows import RawRows
+from wflow_plugins.streaming.rows import SafetensorsRows
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 
@@ -44,17 +44,17 @@ def test_other_types_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_was_cut_short_meanwhile(tmp_path: Path, whole: torch.Tensor) -> None:
     path = tmp_path / "f"
     save_file({"weights": whole}, path)
-    rows = RawRows.of(path, "weights")
+    rows = SafetensorsRows.of(path, "weights")
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - 8)
     assert torch.equal(StackedColumnsOf(rows).read(0, 10), whole[:, :10])
-    with pytest.raises(DataError, match="ends too soon"):
+    with pytest.raises(DataError, match="is cut short; get or make the file again"):
         StackedColumnsOf(rows).read(0, 11)
 
 
 class StackedColumnsOf(StackedColumns):
     """Opened before its file changed."""
 
-    def __init__(self, raw: RawRows):
+    def __init__(self, raw: SafetensorsRows):
         self.raw, self.path = raw, raw.path
         self.rows, self.size, self.dtype = raw.rows, raw.size, raw.dtype

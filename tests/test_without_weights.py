@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from wflow_core.networks.without_weights import without_weights
+from wflow_core.networks.batched import without_weights
 
 
 class Tied(nn.Module):

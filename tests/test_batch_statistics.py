@@ -12,17 +12,20 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from wflow_core.errors import UnsupportedError
-from wflow_plugins.losses.function import Behavior
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_plugins.batchnorm.batch_statistics import by_batch, networks_by_batch, norms_with_statistics
-from wflow_core.interfaces.objective import Classification
 from wflow_core.space import identity
-from wflow_core.specs.options import BehaviorOptions
 from wflow_core.testing.world import seeded
 from wflow_plugins.architectures.cnn import Cnn
 from wflow_plugins.architectures.resnet20 import Resnet20
+from wflow_plugins.batchnorm.batch_statistics import (
+    by_batch,
+    networks_by_batch,
+    norms_with_statistics,
+)
 from wflow_plugins.guidances import task_loss
 from wflow_plugins.guidances.task_loss import TaskLoss
+from wflow_plugins.losses.function import FunctionSpaceLoss
+from wflow_plugins.objectives import Classification
 
 IMAGE = Signature((1, 6, 6), 3)
 NETWORK = Cnn(IMAGE, channels=[2], batch_norm=True)
@@ -58,7 +61,7 @@ def weights(n: int = 3) -> Tensor:
 
 def one_by_one(w: Tensor, x: Tensor) -> Tensor:
     """``[N, P] -> [N, B, C]``: each network as a torch module that trains."""
-    layout, module = NETWORK.networks.layout, NETWORK.build().double().train()
+    layout, module = NETWORK.batched.layout, NETWORK.build().double().train()
     return torch.stack([functional_call(module, layout.unflatten(row), (x,)) for row in w])
 
 
@@ -77,17 +80,17 @@ def test_they_compute_as_modules_that_train() -> None:
 
 
 def test_the_module_itself_is_left_alone() -> None:
-    before = {name: t.clone() for name, t in NETWORK.module.state_dict().items()}
+    before = {name: t.clone() for name, t in NETWORK.template.state_dict().items()}
     networks = networks_by_batch(NETWORK)
     networks(weights(), IMAGE.draw(4, seeded()).double())
     assert not list(networks.module.buffers())
-    assert norms_with_statistics(NETWORK.module) == ["bn1"]
-    assert all(torch.equal(t, before[name]) for name, t in NETWORK.module.state_dict().items())
+    assert norms_with_statistics(NETWORK.template) == ["bn1"]
+    assert all(torch.equal(t, before[name]) for name, t in NETWORK.template.state_dict().items())
 
 
 def test_what_has_no_statistics_computes_as_ever() -> None:
     plain = Cnn(IMAGE, channels=[2])
-    assert networks_by_batch(plain, 1) is plain.networks
+    assert networks_by_batch(plain, 1) is plain.batched
     x, module = torch.randn(5, 3, generator=seeded()), nn.BatchNorm1d(3, track_running_stats=False)
     assert norms_with_statistics(module) == []
     torch.testing.assert_close(by_batch(module)(x), module(x))
@@ -96,7 +99,7 @@ def test_what_has_no_statistics_computes_as_ever() -> None:
 def test_one_row_alone_is_refused() -> None:
     for ask in (
         lambda: TaskLoss(Images(), NETWORK, identity, batch_size=1),
-        lambda: Behavior(Images(), NETWORK, identity, BehaviorOptions(rows=1)),
+        lambda: FunctionSpaceLoss(Images(), NETWORK, identity, num_inputs=1),
     ):
         with pytest.raises(UnsupportedError, match="take two rows at least"):
             ask()
@@ -124,24 +127,24 @@ def test_chunks_of_rows_are_spread_over_all(monkeypatch: pytest.MonkeyPatch) -> 
     torch.testing.assert_close(guidance.drift(x, HALF), -slope)
 
 
-def test_behavior_compares_by_the_same_rows() -> None:
-    behavior = Behavior(Images(), NETWORK, identity, BehaviorOptions(weight=1.0, rows=40))
+def test_the_function_space_loss_compares_by_the_same_rows() -> None:
+    distance = FunctionSpaceLoss(Images(), NETWORK, identity, weight=1.0, num_inputs=40)
     wanted, ends = weights(), weights(6)[3:]
     symmetry = NETWORK.symmetry
     turned = symmetry.act(wanted, symmetry.random(3, seeded(2)))
     assert not torch.equal(turned, wanted)
-    behavior._inputs[wanted.device] = Images().splits["train"].x.double()
-    torch.testing.assert_close(behavior(turned, wanted), torch.zeros(3).double())
-    assert (behavior(ends, wanted) > 1e-4).all()
+    distance._inputs[wanted.device] = Images().splits["train"].x.double()
+    torch.testing.assert_close(distance(turned, wanted), torch.zeros(3).double())
+    assert (distance(ends, wanted) > 1e-4).all()
 
 
 def test_other_buffers_are_refused() -> None:
     with pytest.raises(UnsupportedError, match="buffers that no rows of data give"):
-        Behavior(Images(), Counting(IMAGE, channels=[2]), identity, BehaviorOptions())
+        FunctionSpaceLoss(Images(), Counting(IMAGE, channels=[2]), identity)
 
 
 def test_every_statistic_is_dropped() -> None:
-    whole = Resnet20(IMAGE, depth=8, width=1).module
+    whole = Resnet20(IMAGE, depth=8, width=1).template
     module = by_batch(whole)
     assert len(norms_with_statistics(whole)) == 7
     assert not norms_with_statistics(module)

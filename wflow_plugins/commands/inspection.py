@@ -1,4 +1,4 @@
-"""What is wrong with plugins, told without importing them, or by importing them.
+"""Problems of plugins, found by reading their sources or by importing them.
 
 This module imports neither torch nor a plugin by itself.
 """
@@ -14,14 +14,14 @@ from typing import Any
 
 import click
 
-from wflow_core.errors import PluginError
-from wflow_core.registry import Plugin, duplicate_message, load_command, load_plugin
+from wflow_core.cli.plugins import import_problem
+from wflow_core.registry import Plugin, duplicate_message
 
 Problems = dict[Plugin, str | None]
 
 
 def problems(plugins: Iterable[Plugin], check: bool = False) -> Problems:
-    """What is wrong with each plugin, None where nothing is known to be.
+    """The problem of each plugin, None where none is known.
 
     Args:
         check: import each and compare it with its interface; else its source is read alone.
@@ -31,7 +31,7 @@ def problems(plugins: Iterable[Plugin], check: bool = False) -> Problems:
     for plugin in plugins:
         same = [p for p in plugins if (p.kind, p.name) == (plugin.kind, plugin.name)]
         found[plugin] = duplicate_message(same) if len(same) > 1 else _hidden(plugin)
-        found[plugin] = found[plugin] or (imported(plugin) if check else read(plugin))
+        found[plugin] = found[plugin] or (import_problem(plugin) if check else read(plugin))
     return found
 
 
@@ -48,33 +48,8 @@ def _hidden(plugin: Plugin) -> str | None:
     )
 
 
-def imported(plugin: Plugin) -> str | None:
-    """What importing a plugin shows."""
-    try:
-        if plugin.kind == "command":
-            load_command(plugin)
-            return None
-        cls = load_plugin(plugin)
-    except PluginError as error:
-        return str(error).removeprefix(f"{plugin.label} ")
-    return _against_interface(cls, plugin.kind)
-
-
-def _against_interface(cls: type[Any], kind: str) -> str | None:
-    from wflow_core.interfaces.component import Options
-    from wflow_core.specs.resolve import own_names
-
-    if not (isinstance(cls.Config, type) and issubclass(cls.Config, Options)):
-        return f"its Config is {cls.Config!r}, not a subclass of {Options.__module__}.Options"
-    if taken := {"type", *own_names(kind)} & cls.Config.model_fields.keys():
-        return f"has an option {min(taken)!r}, a word that a spec keeps for itself; rename it"
-    if not isinstance(cls.needs, frozenset) or not isinstance(cls.offers, frozenset):
-        return "its needs and offers must be frozensets of names"
-    return None
-
-
 def read(plugin: Plugin) -> str | None:
-    """What the source of a plugin shows: whether it is there, is Python, and has what is named."""
+    """The problem that the source of a plugin shows: whether it exists, is Python, and has the class."""
     try:
         module, wanted = plugin.entry_point.module, plugin.entry_point.attr or ""
     except AttributeError:
@@ -95,18 +70,6 @@ def read(plugin: Plugin) -> str | None:
     if wanted.split(".")[0] not in names and not names & {"*", "__getattr__"}:
         return f"module {module!r} has no {wanted or 'class named'!r}"
     return None
-
-
-def summary(plugin: Plugin) -> str:
-    """The first line of the docstring of what a plugin offers, read from its source."""
-    try:
-        tree, wanted = _tree(plugin.entry_point.module), plugin.entry_point.attr
-    except Exception:  # help must not fail for what a plugin is like
-        return ""
-    for node in tree.body if tree else ():
-        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == wanted:
-            return (ast.get_docstring(node) or "").partition("\n")[0].rstrip(".")
-    return ""
 
 
 def _tree(module: str) -> ast.Module | None:

@@ -14,14 +14,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from wflow_core.errors import DataError, StoreError, UnsupportedError, WflowError
-from wflow_plugins.streaming.memory import SHARE, Memory, shown
+from wflow_plugins.streaming.memory import BUDGET_FRACTION, MemoryBudget, format_bytes
 from wflow_core.networks.batched import BatchedNetworks
-from wflow_core.storage.weight_sets import weight_set, weight_set_content
-from wflow_plugins.streaming.row_writing import Gathering, RowWriter, gathered
+from wflow_core.storage.tensors import read_weight_set, weight_set_content
+from wflow_plugins.streaming.row_writing import RowWriter, SpillingConcat, concat_spilling
 from wflow_core.storage.store import Store
 from wflow_core.weights.chunks import chunk_size, iter_chunks
-from wflow_plugins.streaming.rows import Rows
-from wflow_plugins.streaming.lazy_weights import LazyWeights, asking
+from wflow_plugins.streaming.columns import columns_of
+from wflow_plugins.streaming.rows import SafetensorsRows
+from wflow_plugins.streaming.lazy_weights import LazyWeights, name_requester
 
 N, ROW = 7, 4 * P
 W = normal(N, P).float()
@@ -45,32 +46,32 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> LazyWeights:
     [("4GB", 4 * 10**9), ("500mb", 5 * 10**8), ("2 GiB", 2**31), ("1.5k", 1500), ("64", 64)],
 )
 def test_sizes(text: str, size: int) -> None:
-    assert Memory.of(text).budget == size
+    assert MemoryBudget.parse(text).budget == size
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1GB", "4 apples", "0MB", "1e9", "4GBs"])
 def test_what_is_no_size(text: str) -> None:
     with pytest.raises(WflowError, match="wants a size such as 4GB"):
-        Memory.of(text)
+        MemoryBudget.parse(text)
 
 
 def test_sizes_are_shown_in_three_digits() -> None:
-    assert [shown(n) for n in (17, 1500, 432e6, 17.28e9, 999.6e3)] == [
+    assert [format_bytes(n) for n in (17, 1500, 432e6, 17.28e9, 999.6e3)] == [
         "17B", "1.5kB", "432MB", "17.3GB", "1MB",
     ]  # fmt: skip
 
 
 def test_a_budget_too_small_for_one_network() -> None:
-    Memory(SHARE * ROW).refuse_small(P)
-    with pytest.raises(UnsupportedError, match=f"give it at least {shown(SHARE * ROW)}"):
-        Memory(SHARE * ROW - 1).refuse_small(P)
+    MemoryBudget(BUDGET_FRACTION * ROW).refuse_small(P)
+    with pytest.raises(UnsupportedError, match=f"give it at least {format_bytes(BUDGET_FRACTION * ROW)}"):
+        MemoryBudget(BUDGET_FRACTION * ROW - 1).refuse_small(P)
 
 
 @given(a=st.integers(0, N), b=st.integers(0, N), c=st.integers(-N, N), d=st.integers(-N, N))
 def test_slices_of_slices(stored: LazyWeights, a: int, b: int, c: int, d: int) -> None:
     found = stored[a:b][c:d]
     assert isinstance(found, LazyWeights)
-    assert torch.equal(found.held(), W[a:b][c:d])
+    assert torch.equal(found.load(), W[a:b][c:d])
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_it_is_indexed_like_a_tensor(stored: LazyWeights, index: Any) -> None:
 def test_it_computes_like_a_tensor(stored: LazyWeights) -> None:
     assert (stored.shape, len(stored), stored.dtype) == (W.shape, N, W.dtype)
     assert torch.equal(stored.mean(0), W.mean(0))
-    assert torch.equal(torch.cat([w.held() for w in stored.split(3)]), W)  # type: ignore[attr-defined]
+    assert torch.equal(torch.cat([w.load() for w in stored.split(3)]), W)  # type: ignore[attr-defined]
     assert torch.equal(torch.stack(list(stored)), W)
     assert torch.equal(torch.cdist(stored, W[:2]), torch.cdist(W, W[:2]))
     assert torch.equal(
@@ -97,7 +98,7 @@ def test_it_computes_like_a_tensor(stored: LazyWeights) -> None:
 
 
 def test_what_reads_nothing(stored: LazyWeights, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rows, "_fill", None)
+    monkeypatch.setattr(SafetensorsRows, "_fill", None)
     for same in (stored.to("cpu"), stored.cpu(), stored.float(), stored.detach(), stored[:3][1:]):
         assert isinstance(same, LazyWeights)
     assert stored.new_zeros(2, 3).shape == (2, 3)
@@ -110,8 +111,8 @@ def test_more_than_the_limit_is_refused_at_once(tmp_path: Path) -> None:
     assert torch.equal(found[2:4] + 0, W[2:4])
     with pytest.raises(UnsupportedError, match=r"3 networks, .* are wanted at once") as error:
         found[:3] + 0
-    assert f"--memory at least {shown(3 * SHARE * ROW)}" in str(error.value)
-    with pytest.raises(UnsupportedError, match=r"^metric x: 7 networks"), asking("metric x"):
+    assert f"--memory at least {format_bytes(3 * BUDGET_FRACTION * ROW)}" in str(error.value)
+    with pytest.raises(UnsupportedError, match=r"^metric x: 7 networks"), name_requester("metric x"):
         found.mean()
     assert [chunk_size(w, 5) for w in (found, W, written(tmp_path, limit=9 * ROW))] == [1, 5, 2]
 
@@ -131,15 +132,15 @@ def test_rows_that_are_written_are_safetensors(
 def test_files_that_are_no_rows(tmp_path: Path) -> None:
     path = tmp_path / "x.safetensors"
     with pytest.raises(DataError, match="cannot be read"):
-        Rows.of(path)
+        SafetensorsRows.of(path)
     for data in (b"", b"\xff" * 20, (2).to_bytes(8, "little") + b"{}"):
         path.write_bytes(data)
         with pytest.raises(DataError, match="holds no weights"):
-            Rows.of(path)
+            SafetensorsRows.of(path)
     found = written(tmp_path)
     found.files[-1].write_bytes(found.files[-1].read_bytes()[:-1])
     with pytest.raises(DataError, match="is cut short"):
-        found.held()
+        found.load()
 
 
 def test_rows_cannot_be_written(tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_gathered_networks_are_the_same_in_memory_and_in_files(
     zoo = zoo_of(W)
     initial = normal(N, P, seed=1).float()
     zoo = zoo.with_tensors(zoo.tensors() | {"initial": initial})
-    gathering = Gathering(Memory(SHARE * ROW * rows), tmp_path)
+    gathering = SpillingConcat(MemoryBudget(BUDGET_FRACTION * ROW * rows), tmp_path)
     for start in range(0, N, 2):
         gathering.add(zoo[start : start + 2])
     found = gathering.whole()
@@ -165,7 +166,7 @@ def test_gathered_networks_are_the_same_in_memory_and_in_files(
 
 
 def test_temporary_files_go_with_the_networks() -> None:
-    found = gathered([zoo_of(W)], ROW)
+    found = concat_spilling([zoo_of(W)], ROW)
     (folder,) = {path.parent for path in found.weights.files}  # type: ignore[attr-defined]
     kept = found[2:3].weights
     del found
@@ -174,8 +175,8 @@ def test_temporary_files_go_with_the_networks() -> None:
     assert not folder.exists()
 
 
-def saved(folder: Path, memory: Memory | None) -> Store:
-    gathering = Gathering(Memory(SHARE * ROW), folder / ".scratch.new")
+def saved(folder: Path, storage: TensorStorage | None = None) -> Store:
+    gathering = SpillingConcat(MemoryBudget(BUDGET_FRACTION * ROW), folder / ".scratch.new")
     gathering.add(zoo_of(W))
     store = Store(folder, memory)
     store.save("zoo", "key", *weight_set_content(gathering.whole()))
@@ -184,15 +185,15 @@ def saved(folder: Path, memory: Memory | None) -> Store:
 
 def test_an_artefact_of_shards_is_read_with_and_without_a_limit(tmp_path: Path) -> None:
     saved(tmp_path, None)
-    for memory, in_files in [(None, False), (Memory(10**6), False), (Memory(SHARE * ROW), True)]:
-        found = weight_set(Store(tmp_path, memory).load("zoo"))
+    for memory, in_files in [(None, False), (MemoryBudget(10**6), False), (MemoryBudget(BUDGET_FRACTION * ROW), True)]:
+        found = read_weight_set(Store(tmp_path, memory).load("zoo"))
         assert isinstance(found.weights, LazyWeights) == in_files
         assert torch.equal(torch.cat(list(iter_chunks(found.weights, N))), W)
 
 
 def test_an_artefact_in_one_file_is_read_within_a_limit(tmp_path: Path) -> None:
     Store(tmp_path).save("zoo", "key", *weight_set_content(zoo_of(W)))
-    found = weight_set(Store(tmp_path, Memory(SHARE * ROW)).load("zoo"))
+    found = read_weight_set(Store(tmp_path, MemoryBudget(BUDGET_FRACTION * ROW)).load("zoo"))
     assert isinstance(found.weights, LazyWeights)
     assert torch.equal(torch.cat(list(iter_chunks(found.weights, N))), W)
 
@@ -214,12 +215,12 @@ def test_a_damaged_shard(tmp_path: Path, damage: str) -> None:
 def test_networks_in_files_compute_what_they_do_in_memory(tmp_path: Path) -> None:
     x = torch.randn(11, *NETWORK.signature.inputs)
     found = written(tmp_path, limit=2 * ROW)
-    torch.testing.assert_close(NETWORK.networks(found, x), NETWORK.networks(W, x))
+    torch.testing.assert_close(NETWORK.batched(found, x), NETWORK.batched(W, x))
 
 
 def test_inputs_are_split_where_one_network_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, run = torch.randn(11, *NETWORK.signature.inputs), BatchedNetworks(NETWORK.module, budget=400)
+    x, run = torch.randn(11, *NETWORK.signature.inputs), BatchedNetworks(NETWORK.template, budget=400)
     seen, forward = [], run.forward
     monkeypatch.setattr(run, "forward", lambda s, of: seen.append(len(of)) or forward(s, of))
-    torch.testing.assert_close(run(W, x), NETWORK.networks(W, x))
+    torch.testing.assert_close(run(W, x), NETWORK.batched(W, x))
     assert max(seen) < 11

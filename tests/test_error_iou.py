@@ -13,12 +13,12 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.task import Split
-from wflow_core.interfaces.objective import Regression
 from wflow_core.testing.world import SmallTask, seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
-from wflow_plugins.metrics import overlap, wrong_iou
+from wflow_plugins.metrics import error_iou, overlap
+from wflow_plugins.metrics.error_iou import ErrorIou, compare
 from wflow_plugins.metrics.overlap import corrected, expected_iou, iou
-from wflow_plugins.metrics.wrong_iou import WrongIou, compare
+from wflow_plugins.objectives import Regression
 
 
 def sets(*rows: str) -> Tensor:
@@ -82,11 +82,11 @@ def constant(*classes: int) -> WeightSet:
     w = torch.zeros(len(classes), layout.size)
     at = layout.by_name["4.bias"].offset
     w[torch.arange(len(classes)), at + torch.tensor(classes)] = 1
-    return WeightSet.from_module(small_network().module, w)
+    return WeightSet.from_module(small_network().template, w)
 
 
 def measured(samples: WeightSet, zoo: WeightSet) -> dict:
-    return WrongIou(small_task(), small_network()).measure(samples, zoo)["wrong_iou"]
+    return ErrorIou(small_task(), small_network()).measure(samples, zoo)["error_iou"]
 
 
 def test_networks_that_are_wrong_on_the_same_inputs_and_on_others() -> None:
@@ -110,8 +110,8 @@ def test_a_copy_is_found_and_a_run_is_never_held_against_itself() -> None:
     zoo = small_zoo(runs=6, snapshots=3)
     copies = zoo[4:9]
     assert measured(copies, zoo)["max"].tolist() == [1] * 5
-    metric = WrongIou(small_task(), small_network())
-    wrong, found = metric.wrong(zoo), metric.measure(zoo, zoo)["wrong_iou"]
+    metric = ErrorIou(small_task(), small_network())
+    wrong, found = metric.wrong(zoo), metric.measure(zoo, zoo)["error_iou"]
     pairs = iou(wrong, wrong)
     for name, reduce in (("max", torch.amax), ("mean", torch.mean)):
         wanted = torch.stack(
@@ -131,7 +131,7 @@ def test_a_zoo_of_one_run_has_nothing_to_be_held_against() -> None:
 def test_chunks_of_networks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong, run = torch.rand(9, 20, generator=seeded()) < 0.3, torch.arange(9) % 4
     whole = compare(wrong, wrong, run, run), compare(wrong, wrong, None, run)
-    monkeypatch.setattr(wrong_iou, "CHUNK", 20)
+    monkeypatch.setattr(error_iou, "CHUNK", 20)
     for wanted, own in zip(whole, (run, None), strict=True):
         found = compare(wrong, wrong, own, run)
         assert all(torch.equal(found[name], of) for name, of in wanted.items())
@@ -144,5 +144,5 @@ def test_a_task_without_classes_is_refused() -> None:
         def load(self) -> Mapping[str, Split]:
             return {n: Split(s.x, s.x[:, :2]) for n, s in super().load().items()}
 
-    with pytest.raises(UnsupportedError, match=r"wrong_iou compares wrong decisions.*Regression"):
-        WrongIou(Values(), small_network())
+    with pytest.raises(UnsupportedError, match=r"error_iou compares wrong decisions.*Regression"):
+        ErrorIou(Values(), small_network())

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.symmetry import Symmetry
-from wflow_plugins.velocities.scaled import Scaled
+from wflow_plugins.velocities.scaled_velocity import ScaledVelocity
 
 
-class OverPoints(Scaled):
+class FlatVelocity(ScaledVelocity):
     """Maps flat points to displacements by one network, whose last layer starts at zero."""
 
     @property
@@ -23,7 +23,7 @@ class OverPoints(Scaled):
         return int(self.config.time_width)
 
     @abstractmethod
-    def through(self, point: Tensor) -> Tensor:
+    def backbone(self, point: Tensor) -> Tensor:
         """Coordinates of unit size beside the time ``[B, D + E]`` -> displacements ``[B, D]``."""
 
     def forward(
@@ -35,5 +35,5 @@ class OverPoints(Scaled):
                 f"{symmetry.layout.size}; use `neuron_transformer` for another width"
             )
         time, unit = self.conditions(self.time(t), **condition), self.scales.encode(x, None)
-        raw = self.through(torch.cat([unit, time], -1))
+        raw = self.backbone(torch.cat([unit, time], -1))
         return self.scales.decode(raw, unit, time, None)

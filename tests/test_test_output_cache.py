@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 from plugin_support import tiny
+from wflow_core.assembly.assembly import Assembly
 
 from wflow_core.assembly.assemble import assemble
-from wflow_core.assembly.assembly import Assembly
-from wflow_plugins.evaluation.evaluation import measure
 from wflow_core.networks import outputs as module
 from wflow_core.networks.batched import BatchedNetworks
-from wflow_plugins.evaluation.test_output_cache import Outputs
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.weights import WeightSet
+from wflow_plugins.evaluation.evaluation import measure
+from wflow_plugins.evaluation.test_output_cache import Outputs
 
 METRICS = "[task_score, model_average, calibration, diversity, disagreement, wrong_iou]"
 

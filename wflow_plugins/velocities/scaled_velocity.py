@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from wflow_core.interfaces.needs import CONDITIONS
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import Space
-from wflow_plugins.velocities.standardized import Standardized, TimeEmbedding
+from wflow_plugins.velocities.standardized import BlockScaler, TimeEmbedding
 
 
-class Scaled(Velocity):
+class ScaledVelocity(Velocity):
     """Embeds times and conditions, and keeps the scales of what it reads and writes.
 
     Attributes:
@@ -28,7 +28,7 @@ class Scaled(Velocity):
         self.time = TimeEmbedding(self.embedding)
         condition = space.condition
         self.conditions: Any = condition.embedding(self.embedding) if condition else Unconditioned()
-        self.scales = Standardized(space, self.embedding, self.affine)
+        self.scales = BlockScaler(space, self.embedding, self.affine)
 
     @property
     @abstractmethod

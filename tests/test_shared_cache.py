@@ -1,4 +1,4 @@
-"""Taking over what another run made: whole and of the same key, or not at all."""
+"""Artefacts of other runs: linked whole and under the same key, or not at all."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from wflow_core.runs import siblings as module
-from wflow_plugins.sweep.shared_cache import Siblings
-from wflow_core.storage.store import Store
+from wflow_core.storage.store import MANIFEST, Store
+from wflow_plugins.streaming.lazy_weights import LazyWeights
+from wflow_plugins.streaming.memory import MemoryBudget
+from wflow_plugins.streaming.storage import Streamed
+from wflow_plugins.sweep import shared_cache as module
+from wflow_plugins.sweep.shared_cache import LOCK_DIR, SharedCache
 
 
 @pytest.fixture
@@ -28,12 +32,12 @@ def left(store: Store) -> list[str]:
     return sorted(p.name for p in store.folder.iterdir())
 
 
-def test_an_artefact_of_the_same_key_is_taken_over(root: Path) -> None:
-    store, siblings = Store(root / "second"), Siblings(root)
-    assert siblings.give(store, "zoo", "key")
-    taken, made = store.load("zoo"), Store(root / "first").load("zoo")
-    assert torch.equal(taken.tensors["w"], made.tensors["w"])
-    assert (taken.data, taken.sha256, taken.seconds) == (made.data, made.sha256, 3.0)
+def test_an_artefact_of_the_same_key_is_linked(root: Path) -> None:
+    store, cache = Store(root / "second"), SharedCache(root)
+    assert cache.fetch(store, "zoo", "key")
+    linked, made = store.load("zoo"), Store(root / "first").load("zoo")
+    assert torch.equal(linked.tensors["w"], made.tensors["w"])
+    assert (linked.data, linked.sha256, linked.seconds) == (made.data, made.sha256, 3.0)
     # What either does later is no matter of the other's.
     Store(root / "first").save("zoo", "other", {"w": torch.zeros(5)}, {})
     assert torch.equal(store.load("zoo").tensors["w"], made.tensors["w"])
@@ -42,20 +46,19 @@ def test_an_artefact_of_the_same_key_is_taken_over(root: Path) -> None:
 def test_what_is_there_is_replaced(root: Path) -> None:
     store = Store(root / "second")
     store.save("zoo", "old", {"w": torch.zeros(1)}, {})
-    assert Siblings(root).give(store, "zoo", "key")
+    assert SharedCache(root).fetch(store, "zoo", "key")
     assert (store.key("zoo"), left(store)) == ("key", ["zoo"])
 
 
 @pytest.mark.parametrize(("name", "key"), [("zoo", "other"), ("flow", "key")])
 def test_nothing_else_is(root: Path, name: str, key: str) -> None:
     store = Store(root / "second")
-    assert not Siblings(root).give(store, name, key)
+    assert not SharedCache(root).fetch(store, name, key)
     assert left(store) == []
-    assert not Siblings().give(store, "zoo", "key")
 
 
 def test_nobody_takes_from_itself(root: Path) -> None:
-    assert not Siblings(root).give(Store(root / "first"), "zoo", "key")
+    assert not SharedCache(root).fetch(Store(root / "first"), "zoo", "key")
 
 
 DAMAGE = {
@@ -65,7 +68,7 @@ DAMAGE = {
 }
 
 
-@pytest.mark.parametrize("file", ["tensors.safetensors", "manifest.json"])
+@pytest.mark.parametrize("file", ["tensors.safetensors", MANIFEST])
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_what_is_damaged_is_passed_over(root: Path, file: str, damage: str) -> None:
     path, store = root / "first/zoo" / file, Store(root / "second")
@@ -74,7 +77,7 @@ def test_what_is_damaged_is_passed_over(root: Path, file: str, damage: str) -> N
     if (after := DAMAGE[damage](before)) is not None:
         assert after != before
         path.write_bytes(after)
-    assert not Siblings(root).give(store, "zoo", "key")
+    assert not SharedCache(root).fetch(store, "zoo", "key")
     assert left(store) == []
 
 
@@ -85,12 +88,12 @@ def test_one_that_is_replaced_meanwhile_is_passed_over(
     store, real = Store(root / "second"), module.link
 
     def link(source: Path, place: Path) -> None:
-        if source.name == "manifest.json":
+        if source.name == MANIFEST:
             Store(root / "first").save("zoo", "key", {"w": torch.zeros(5)}, {})
         real(source, place)
 
     monkeypatch.setattr(module, "link", link)
-    assert not Siblings(root).give(store, "zoo", "key")
+    assert not SharedCache(root).fetch(store, "zoo", "key")
     assert left(store) == []
 
 
@@ -100,25 +103,45 @@ def test_without_links_it_is_copied(root: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(os, "link", refuse)
     store = Store(root / "second")
-    assert Siblings(root).give(store, "zoo", "key")
+    assert SharedCache(root).fetch(store, "zoo", "key")
     assert torch.equal(store.load("zoo").tensors["w"], torch.arange(5.0))
 
 
-def test_one_at_a_time_makes_a_key(root: Path) -> None:
-    siblings, inside, entered = Siblings(root), threading.Event(), threading.Event()
+@pytest.mark.parametrize("streamed", [False, True])
+def test_weights_in_files_of_their_own_are_linked(root: Path, streamed: bool) -> None:
+    weights, files = torch.arange(12.0).view(4, 3), [root / ".a", root / ".b"]
+    for part, file in zip(weights.split(2), files, strict=True):
+        save_file({"weights": part.contiguous()}, file)
+    storage = Streamed(MemoryBudget(10**6))
+    tensors = {"weights": LazyWeights.of(files), "run": torch.arange(4)}
+    Store(root / "first", storage).save("samples", "key", tensors, {})
+    store = Store(root / "second", storage if streamed else None)
+    assert SharedCache(root).fetch(store, "samples", "key")
+    linked = store.load("samples").tensors
+    assert isinstance(linked["weights"], LazyWeights) == streamed
+    assert torch.equal(linked["weights"][:].clone(), weights)
+    names = sorted(p.name for p in (root / "first/samples").iterdir())
+    assert sorted(p.name for p in (root / "second/samples").iterdir()) == names
+    assert len(names) == 4
+    assert MANIFEST in names
 
-    def wait_for_it() -> None:
+
+def test_one_at_a_time_makes_a_key(root: Path) -> None:
+    cache, inside, entered = SharedCache(root), threading.Event(), threading.Event()
+
+    def wait_for_lock() -> None:
         inside.set()
-        with Siblings(root).alone("key"):
+        with SharedCache(root).lock("key"):
             entered.set()
 
-    other = threading.Thread(target=wait_for_it)
-    with siblings.alone("key"):
-        with siblings.alone("another"):
+    other = threading.Thread(target=wait_for_lock)
+    with cache.lock("key"):
+        with cache.lock("another"):
             other.start()
         assert inside.wait(10)
         assert not entered.wait(0.2)
     assert entered.wait(10)
     other.join()
-    siblings.tidy()
+    assert (root / LOCK_DIR).is_dir()
+    cache.remove_locks()
     assert sorted(p.name for p in root.iterdir()) == ["first", "notes.txt", "second"]

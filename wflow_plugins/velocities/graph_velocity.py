@@ -16,7 +16,7 @@ from wflow_core.interfaces.needs import SYMMETRY
 from wflow_core.space import Space
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.graph import WeightGraph
-from wflow_plugins.velocities.scaled import Scaled
+from wflow_plugins.velocities.scaled_velocity import ScaledVelocity
 
 
 class Attention(Options):
@@ -32,7 +32,7 @@ class Attention(Options):
         return self
 
 
-class OnGraph(Scaled):
+class GraphVelocity(ScaledVelocity):
     """Maps weights to displacements through the graph of their symmetry, at any width of it."""
 
     needs = frozenset({SYMMETRY})
@@ -47,7 +47,7 @@ class OnGraph(Scaled):
         return int(self.config.width)
 
     @abstractmethod
-    def through(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
+    def backbone(self, graph: WeightGraph, unit: Tensor, time: Tensor) -> Tensor:
         """Weights of unit size ``[B, P]`` and time ``[B, W]`` -> displacements of unit size.
 
         What is known of each point is in the time, too.
@@ -58,4 +58,4 @@ class OnGraph(Scaled):
     ) -> Tensor:
         graph = symmetry.graph if symmetry else self.graph
         time, unit = self.conditions(self.time(t), **condition), self.scales.encode(x, symmetry)
-        return self.scales.decode(self.through(graph, unit, time), unit, time, symmetry)
+        return self.scales.decode(self.backbone(graph, unit, time), unit, time, symmetry)

@@ -10,11 +10,12 @@ import math
 import torch
 from torch import Tensor, nn
 
-from wflow_core.flows.flow import EndpointLoss, Flow
-from wflow_core.flows.pairs import Pairs
 from wflow_core.flows.sampling import integrate
+from wflow_core.flows.training import Trainer
+from wflow_core.interfaces.coupling import Pairs
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.solver import Solver
+from wflow_core.space import PointSet
 
 CHUNK = 64
 """Pairs measured at once: all of them would take gigabytes where a network has many edges."""
@@ -28,26 +29,18 @@ class Validation:
     the samples' spread to the zoo's is measured too, since it can collapse while the loss falls.
 
     Args:
-        pairs: held-out pairs.
-        t: ``[V]`` their times.
-        weight: ``[D]`` weights of the coordinates in the loss.
-        seed: of the noise around paths.
+        trainer: whose flow, times and losses are used; its generator draws the pairs.
+        held_out: points of held-out training runs.
         solver: integrates the few samples whose spread is measured.
     """
 
-    def __init__(
-        self,
-        flow: Flow,
-        pairs: Pairs,
-        t: Tensor,
-        weight: Tensor,
-        seed: int,
-        solver: Solver,
-        endpoint_loss: EndpointLoss | None = None,
-    ):
-        self.flow, self.pairs, self.t, self.weight, self.seed = flow, pairs, t, weight, seed
-        self.endpoint_loss, self.solver = endpoint_loss, solver
-        self.reference = _mean_pairwise_dist(flow.manifold, pairs.x1[:SAMPLES])
+    def __init__(self, trainer: Trainer, held_out: PointSet, solver: Solver):
+        self.flow, self.weight, self.solver = trainer.flow, trainer.weight, solver
+        self.endpoint_loss, generator = trainer.endpoint_loss, trainer.generator
+        self.pairs = Pairs.sample(trainer.coupling, held_out, PAIRS, generator)
+        self.t = trainer.times.sample(PAIRS, generator)
+        self.seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
+        self.reference = _mean_pairwise_dist(self.flow.manifold, self.pairs.x1[:SAMPLES])
 
     @torch.no_grad()
     def measure(self, model: nn.Module) -> dict[str, float]:
