@@ -49,7 +49,7 @@ def spec(networks: Path, canonicalizer: str, rounds: int) -> dict:
         "prior": "gaussian",
         "coupling": "independent",
         "velocity": {"type": "mlp", "width": 32},
-        "train": {"iterations": 100, "held_out": 0},
+        "train": {"iterations": 100, "val_fraction": 0},
         "solver": {"type": "euler", "steps": 8},
         "sample": {"networks": 4},
         "baselines": [],

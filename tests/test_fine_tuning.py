@@ -23,8 +23,8 @@ from wflow_plugins.evaluation.metric_tree import summarize
 from wflow_plugins.metrics.fine_tuning import FineTuning
 from wflow_plugins.metrics.learning_curve import first_at, milestones
 from wflow_plugins.objectives import Regression
-from wflow_plugins.report.data import read
-from wflow_plugins.report.figures import pictures
+from wflow_plugins.report.figures import draw_all
+from wflow_plugins.report.read import read_run
 from wflow_plugins.zoos.train import Train
 
 CPU = torch.device("cpu")
@@ -219,17 +219,17 @@ def test_a_figure_a_task(tmp_path: Path) -> None:
     result = wflow("run", write_spec(tmp_path, tiny(metrics=metrics, hooks="[]")),
                    "--out", tmp_path / "run")  # fmt: skip
     assert result.exit_code == 0, result.stderr
-    run = read(tmp_path / "run")
-    (own,) = (p for p in pictures(run, None) if p.name.startswith("fine"))
+    run = read_run(tmp_path / "run")
+    (own,) = (p for p in draw_all(run, None) if p.name.startswith("fine"))
     end = run.mean("samples", "fine_tuning", "curve", "24", "accuracy")
     assert f"to {end:.3f}; starts of samples from " in own.alt
     for said in ("Gaussian fit", "fresh initialiser", "optimizer steps", "accuracy", ">24<"):
         assert said in own.svg
     for name in ("samples", "zoo"):
         run.numbers[name]["another"] = {"fine_tuning": run.numbers[name]["fine_tuning"]}
-    both = [p for p in pictures(run, None) if p.name.startswith("fine")]
+    both = [p for p in draw_all(run, None) if p.name.startswith("fine")]
     assert both[0] == own
     assert both[1].title == "Networks as initialisations on another"
     assert len({p.name for p in both}) == len(both) == 2
     del run.numbers["samples"]["fine_tuning"]["target"]
-    assert [p.title for p in pictures(run, None) if p.name.startswith("fine")] == []
+    assert [p.title for p in draw_all(run, None) if p.name.startswith("fine")] == []

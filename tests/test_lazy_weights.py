@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,18 +15,22 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from wflow_core.errors import DataError, StoreError, UnsupportedError, WflowError
-from wflow_plugins.streaming.memory import BUDGET_FRACTION, MemoryBudget, format_bytes
+from wflow_core.interfaces.storage import TensorStorage
 from wflow_core.networks.batched import BatchedNetworks
-from wflow_core.storage.tensors import read_weight_set, weight_set_content
-from wflow_plugins.streaming.row_writing import RowWriter, SpillingConcat, concat_spilling
 from wflow_core.storage.store import Store
+from wflow_core.storage.tensors import read_weight_set, weight_set_content
 from wflow_core.weights.chunks import chunk_size, iter_chunks
 from wflow_plugins.streaming.columns import columns_of
-from wflow_plugins.streaming.rows import SafetensorsRows
 from wflow_plugins.streaming.lazy_weights import LazyWeights, name_requester
+from wflow_plugins.streaming.memory import BUDGET_FRACTION, MemoryBudget, format_bytes
+from wflow_plugins.streaming.row_writing import RowWriter, SpillingConcat, concat_spilling
+from wflow_plugins.streaming.rows import SafetensorsRows
+from wflow_plugins.streaming.storage import Streamed
 
 N, ROW = 7, 4 * P
 W = normal(N, P).float()
+LITTLE = Streamed(MemoryBudget(BUDGET_FRACTION * ROW))  # one network
+AMPLE = Streamed(MemoryBudget(10**6))
 
 
 def written(folder: Path, w: Tensor = W, limit: int | None = None, each: int = 3) -> LazyWeights:
@@ -51,7 +56,7 @@ def test_sizes(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "GB", "-1GB", "4 apples", "0MB", "1e9", "4GBs"])
 def test_what_is_no_size(text: str) -> None:
-    with pytest.raises(WflowError, match="wants a size such as 4GB"):
+    with pytest.raises(WflowError, match="expected a size such as 4GB"):
         MemoryBudget.parse(text)
 
 
@@ -62,9 +67,11 @@ def test_sizes_are_shown_in_three_digits() -> None:
 
 
 def test_a_budget_too_small_for_one_network() -> None:
-    MemoryBudget(BUDGET_FRACTION * ROW).refuse_small(P)
-    with pytest.raises(UnsupportedError, match=f"give it at least {format_bytes(BUDGET_FRACTION * ROW)}"):
-        MemoryBudget(BUDGET_FRACTION * ROW - 1).refuse_small(P)
+    components: Any = SimpleNamespace(architecture=NETWORK, canonicalizers=())
+    least, cpu = BUDGET_FRACTION * ROW, torch.device("cpu")
+    MemoryBudget(least).check(components, cpu)
+    with pytest.raises(UnsupportedError, match=f"give at least {format_bytes(least)}"):
+        MemoryBudget(least - 1).check(components, cpu)
 
 
 @given(a=st.integers(0, N), b=st.integers(0, N), c=st.integers(-N, N), d=st.integers(-N, N))
@@ -98,7 +105,7 @@ def test_it_computes_like_a_tensor(stored: LazyWeights) -> None:
 
 
 def test_what_reads_nothing(stored: LazyWeights, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SafetensorsRows, "_fill", None)
+    monkeypatch.setattr(SafetensorsRows, "_read_run", None)
     for same in (stored.to("cpu"), stored.cpu(), stored.float(), stored.detach(), stored[:3][1:]):
         assert isinstance(same, LazyWeights)
     assert stored.new_zeros(2, 3).shape == (2, 3)
@@ -109,10 +116,15 @@ def test_what_reads_nothing(stored: LazyWeights, monkeypatch: pytest.MonkeyPatch
 def test_more_than_the_limit_is_refused_at_once(tmp_path: Path) -> None:
     found = written(tmp_path, limit=2 * ROW)
     assert torch.equal(found[2:4] + 0, W[2:4])
-    with pytest.raises(UnsupportedError, match=r"3 networks, .* are wanted at once") as error:
+    with pytest.raises(
+        UnsupportedError, match=r"requested 3 networks .* but the limit of one weight set is"
+    ) as error:
         found[:3] + 0
     assert f"--memory at least {format_bytes(3 * BUDGET_FRACTION * ROW)}" in str(error.value)
-    with pytest.raises(UnsupportedError, match=r"^metric x: 7 networks"), name_requester("metric x"):
+    with (
+        pytest.raises(UnsupportedError, match=r"^metric x: requested 7 networks"),
+        name_requester("metric x"),
+    ):
         found.mean()
     assert [chunk_size(w, 5) for w in (found, W, written(tmp_path, limit=9 * ROW))] == [1, 5, 2]
 
@@ -135,7 +147,7 @@ def test_files_that_are_no_rows(tmp_path: Path) -> None:
         SafetensorsRows.of(path)
     for data in (b"", b"\xff" * 20, (2).to_bytes(8, "little") + b"{}"):
         path.write_bytes(data)
-        with pytest.raises(DataError, match="holds no weights"):
+        with pytest.raises(DataError, match=r"holds no tensor 'weights' \[n, P\]"):
             SafetensorsRows.of(path)
     found = written(tmp_path)
     found.files[-1].write_bytes(found.files[-1].read_bytes()[:-1])
@@ -175,32 +187,32 @@ def test_temporary_files_go_with_the_networks() -> None:
     assert not folder.exists()
 
 
-def saved(folder: Path, storage: TensorStorage | None = None) -> Store:
-    gathering = SpillingConcat(MemoryBudget(BUDGET_FRACTION * ROW), folder / ".scratch.new")
+def saved(folder: Path) -> None:
+    """An artefact whose weights are in files of their own."""
+    gathering = SpillingConcat(LITTLE.budget, folder / ".scratch.new")
     gathering.add(zoo_of(W))
-    store = Store(folder, memory)
-    store.save("zoo", "key", *weight_set_content(gathering.whole()))
-    return store
+    Store(folder, LITTLE).save("zoo", "key", *weight_set_content(gathering.whole()))
 
 
 def test_an_artefact_of_shards_is_read_with_and_without_a_limit(tmp_path: Path) -> None:
-    saved(tmp_path, None)
-    for memory, in_files in [(None, False), (MemoryBudget(10**6), False), (MemoryBudget(BUDGET_FRACTION * ROW), True)]:
-        found = read_weight_set(Store(tmp_path, memory).load("zoo"))
+    saved(tmp_path)
+    for storage, in_files in [(None, False), (AMPLE, False), (LITTLE, True)]:
+        found = read_weight_set(Store(tmp_path, storage).load("zoo"))
         assert isinstance(found.weights, LazyWeights) == in_files
         assert torch.equal(torch.cat(list(iter_chunks(found.weights, N))), W)
 
 
 def test_an_artefact_in_one_file_is_read_within_a_limit(tmp_path: Path) -> None:
     Store(tmp_path).save("zoo", "key", *weight_set_content(zoo_of(W)))
-    found = read_weight_set(Store(tmp_path, MemoryBudget(BUDGET_FRACTION * ROW)).load("zoo"))
+    found = read_weight_set(Store(tmp_path, LITTLE).load("zoo"))
     assert isinstance(found.weights, LazyWeights)
     assert torch.equal(torch.cat(list(iter_chunks(found.weights, N))), W)
 
 
+@pytest.mark.parametrize("storage", [None, AMPLE, LITTLE], ids=repr)
 @pytest.mark.parametrize("damage", ["change", "cut", "remove"])
-def test_a_damaged_shard(tmp_path: Path, damage: str) -> None:
-    store = saved(tmp_path, None)
+def test_a_damaged_shard(tmp_path: Path, damage: str, storage: TensorStorage | None) -> None:
+    saved(tmp_path)
     (shard,) = (tmp_path / "zoo").glob("weights-*")
     data = bytearray(shard.read_bytes())
     data[-1] ^= 1
@@ -209,7 +221,7 @@ def test_a_damaged_shard(tmp_path: Path, damage: str) -> None:
     else:
         shard.write_bytes(data if damage == "change" else data[:-5])
     with pytest.raises(StoreError, match=r"damaged .*; delete the folder and run again"):
-        store.load("zoo")
+        Store(tmp_path, storage).load("zoo")
 
 
 def test_networks_in_files_compute_what_they_do_in_memory(tmp_path: Path) -> None:
@@ -219,7 +231,10 @@ def test_networks_in_files_compute_what_they_do_in_memory(tmp_path: Path) -> Non
 
 
 def test_inputs_are_split_where_one_network_is_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, run = torch.randn(11, *NETWORK.signature.inputs), BatchedNetworks(NETWORK.template, budget=400)
+    x, run = (
+        torch.randn(11, *NETWORK.signature.inputs),
+        BatchedNetworks(NETWORK.template, budget=400),
+    )
     seen, forward = [], run.forward
     monkeypatch.setattr(run, "forward", lambda s, of: seen.append(len(of)) or forward(s, of))
     torch.testing.assert_close(run(W, x), NETWORK.batched(W, x))

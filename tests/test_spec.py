@@ -10,8 +10,8 @@ from plugin_support import TINY, refused, tiny, wflow, write_spec
 from wflow_core import registry
 from wflow_core.assembly.assemble import assemble
 from wflow_core.errors import SpecError
-from wflow_core.specs.spec import Spec, load_spec, spec_from_text
-from wflow_core.specs.yaml_source import dump, read_text
+from wflow_core.specs.located_yaml import dump, read_text
+from wflow_core.specs.spec import load_spec, spec_from_text, spec_model, stage_names
 
 
 def problems(text: str, *overrides: str) -> list[str]:
@@ -21,10 +21,10 @@ def problems(text: str, *overrides: str) -> list[str]:
 
 
 def installed(kind: str) -> str:
-    return registry.listing(kind, [plugin.name for plugin in registry.plugins(kind)])
+    return f"installed: {', '.join(plugin.name for plugin in registry.plugins(kind))}"
 
 
-FIELDS = list(Spec.model_fields)
+FIELDS = list(spec_model(stage_names({})).model_fields)
 ZOO = "{type: train, networks: 24, epochs: 2, optimizer: {lr: %s}}"
 LAUGHS = "l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 10)}]\n" for i in range(1, 9)
@@ -41,7 +41,11 @@ WRONG = {
     "nothing": (tiny(seed=""), "2:1: seed: input should be a valid integer; got None"),
     "nothing, last": (tiny(hooks=""), "13:1: hooks: input should be a list; got None"),
     "no list": (tiny(metrics="novelty"), "12:10: metrics: input should be a list; got 'novelty'"),
-    "no mapping": (tiny(task="[x]"), "3:7: task: input should be a mapping; got ['x']"),
+    "no mapping": (
+        tiny(task="[x]"),
+        "3:7: task: input should be the name of a component, or a mapping with a `type`; "
+        "got ['x']",
+    ),
     "missing": (tiny(prior=None), "1:1: prior is missing"),
     "missing, explained": (tiny(name=None), "1:1: name is missing (names the run folder)"),
     "missing type": (tiny(zoo="{networks: 24}"), "5:6: zoo.type is missing"),
@@ -96,7 +100,7 @@ WRONG = {
     ),
     "unknown option of a choice": (
         tiny(train="{time: {type: beta, c: 1}}"),
-        "9:28: unknown option train.time.c",
+        "9:28: unknown option train.time.c; options: a, b",
     ),
     "choice without type": (tiny(train="{time: {a: 1}}"), "9:15: train.time.type is missing"),
     "nan": (
@@ -104,8 +108,8 @@ WRONG = {
         "5:61: zoo.optimizer.lr: input should be a finite number; got nan",
     ),
     "infinite": (
-        tiny(train="{lr: .inf}"),
-        "9:13: train.lr: input should be a finite number; got inf",
+        tiny(train="{grad_clip_norm: .inf}"),
+        "9:25: train.grad_clip_norm: input should be a finite number; got inf",
     ),
     "a name that is a path": (
         tiny(name="../x"),
@@ -171,8 +175,7 @@ WRONG = {
     ),
     "need: initialisations": (
         tiny(zoo="gaussian"),
-        "7:11: coupling: 'trajectory' needs a zoo that knows the initialisation of each network, "
-        "such as `train`",
+        "7:11: coupling: 'trajectory' needs a zoo that knows the initialisation of each network",
     ),
 }
 
@@ -184,7 +187,7 @@ def test_one_wrong_thing_is_one_line_at_its_place(case: str) -> None:
 
 
 def test_the_spec_that_the_cases_start_from_is_right() -> None:
-    assert assemble(spec_from_text(TINY)).spec.name == "tiny"
+    assert assemble(spec_from_text(TINY)).name == "tiny"
     assert tiny() == TINY
 
 
@@ -193,12 +196,12 @@ def test_all_problems_at_once_in_the_order_of_the_file() -> None:
         seed="-1",
         zoo="{type: trian}",
         velocity="{type: neuron_transformer, width: 15, heads: 2}",
-        train="{iteration: 30, lr: .nan}",
+        train="{iteration: 30, ema_decay: .nan}",
         metrics="[novlety, novelty, {type: moments, x: 1}]",
         extra="{x: 1, x: 2}",
     )
     places = [line.split(": ")[0] for line in problems(text)]
-    expected = ["2:7", "5:13", "8:11", "9:9", "9:28", "12:11", "12:45", "14:1", "14:15"]
+    expected = ["2:7", "5:13", "8:11", "9:9", "9:35", "12:11", "12:45", "14:1", "14:15"]
     assert places == [f"s.yaml:{place}" for place in expected]
 
 
@@ -235,11 +238,11 @@ def test_numbers_without_end_are_refused(digits: str) -> None:
 
 def test_aliases_and_dates_are_plain_values() -> None:
     text = tiny(architecture="{type: mlp, hidden: &h [4, 4]}", name="2020-01-01")
-    spec = spec_from_text(text.replace("batch_size: 8", "batch_size: &n 8") + "codec:\n").spec
+    spec = spec_from_text(text.replace("batch_size: 8", "batch_size: &n 8") + "codec:\n")
     assert spec.name == "2020-01-01"
-    assert spec.codec is None
-    shared = spec_from_text(tiny(sample="{networks: &n 9, batch_size: *n}")).spec.sample
-    assert shared.batch_size == 9
+    assert ("codec",) not in spec.components
+    shared = spec_from_text(tiny(sample="{networks: &n 9, batch_size: *n}"))
+    assert shared.components[("sample",)].options.batch_size == 9
 
 
 SETS = {
@@ -251,7 +254,7 @@ SETS = {
     "unknown": (
         "zoo.nets=3",
         "--set zoo.nets: unknown option zoo.nets (did you mean 'networks'?); options: networks, "
-        "epochs, batch_size, optimizer, shared_batches, snapshots",
+        "epochs, batch_size, optimizer, shared_batches, snapshots, task",
     ),
     "into a number": ("seed.x=1", "--set seed.x=1: there is nothing to set at 'x'"),
     "past a list": ("metrics.9=x", "--set metrics.9=x: there is nothing to set at '9'"),
@@ -264,7 +267,7 @@ SETS = {
     "what depends on it": (
         "zoo=gaussian",
         "s.yaml:7:11: coupling: 'trajectory' needs a zoo that knows the initialisation of each "
-        "network, such as `train`",
+        "network",
     ),
     "unknown name": (
         "codec.type=zzz",
@@ -292,12 +295,12 @@ def test_an_override_of_too_many_levels() -> None:
 
 
 def test_overrides() -> None:
-    file = spec_from_text(
+    spec = spec_from_text(
         tiny(train="", metrics="[novelty, task_score]"),
         overrides=[
             "prior.type=gaussian",
             "prior.std=2",
-            "train.lr=0.5",
+            "train.sigma=0.5",
             "train.time.type=beta",
             "metrics.0=moments",
             "zoo.optimizer={type: sgd, lr: 0.1}",
@@ -306,13 +309,14 @@ def test_overrides() -> None:
             "seed=2",
         ],
     )
-    spec = file.spec
-    assert (spec.prior.type, spec.prior.options) == ("gaussian", {"std": 2})
-    assert (spec.train.lr, spec.train.time.type) == (0.5, "beta")
-    assert [m.type for m in spec.metrics] == ["moments", "task_score"]
-    assert spec.zoo.options["optimizer"] == {"type": "sgd", "lr": 0.1}
-    assert spec.zoo.options["networks"] == 24
-    assert file.found[("architecture",)].options["hidden"] == (3, 2)
+    options = {path: of.options for path, of in spec.components.items()}
+    names = {path: of.name for path, of in spec.components.items()}
+    assert (names[("prior",)], options[("prior",)].std) == ("gaussian", 2)
+    assert (options[("train",)].sigma, names[("train", "time")]) == (0.5, "beta")
+    assert [names[("metrics", i)] for i in (0, 1)] == ["moments", "task_score"]
+    zoo = options[("zoo",)]
+    assert (zoo.optimizer.type, zoo.optimizer.lr, zoo.networks) == ("sgd", 0.1, 24)
+    assert options[("architecture",)].hidden == (3, 2)
     assert spec.seed == 2
 
 
@@ -376,7 +380,7 @@ def test_several_problems_are_a_line_each(tmp_path: Path) -> None:
 
 def test_other_newlines_and_a_byte_order_mark(tmp_path: Path) -> None:
     for text in (TINY.replace("\n", "\r\n"), "\ufeff" + TINY):
-        assert load_spec(write_spec(tmp_path, text)).spec.sample.networks == 8
+        assert load_spec(write_spec(tmp_path, text)).components[("sample",)].options.networks == 8
         wrong = write_spec(tmp_path, text.replace("seed: 0", "seed: x"))
         assert refused(wflow("check", wrong)).startswith(f"wflow: {wrong}:2:7: seed")
 
@@ -388,7 +392,7 @@ def test_the_resolved_spec_reads_back_as_it_was(name: str, lr: float) -> None:
 
 
 def test_the_resolved_spec_is_a_spec_and_says_the_same(tmp_path: Path) -> None:
-    resolved = assemble(spec_from_text(tiny(train="{lr: 1e-5, time: {type: beta}}"))).resolved
+    resolved = assemble(spec_from_text(tiny(train="{sigma: 1e-5, time: {type: beta}}"))).resolved
     again = assemble(load_spec(write_spec(tmp_path, dump(resolved)))).resolved
     assert again == resolved
     assert resolved["zoo"]["optimizer"]["lr"] == 1e-3

@@ -16,7 +16,7 @@ from wflow_core.assembly.assemble import assemble, at
 from wflow_core.errors import DataError, SpecError, UnsupportedError
 from wflow_core.interfaces.task import Signature
 from wflow_plugins.stages.trained_flow import TrainedFlow
-from wflow_core.space import check_on_manifold
+from wflow_plugins.stages.points import check_on_manifold
 from wflow_core.specs.schema import spec_schema
 from wflow_core.specs.spec import spec_from_text
 from wflow_plugins.sweep import run_sweep

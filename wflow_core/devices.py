@@ -10,7 +10,6 @@ from torch import Tensor
 
 from wflow_core.errors import WflowError
 
-
 DEFAULT_BUDGET = 2**29
 FREE_PARTS = 8
 """A budget on CUDA is one of so many parts of the free memory."""
@@ -59,15 +58,9 @@ def resolve_device(name: str | torch.device = "auto", threads: int | None = None
         torch.empty(0, device=device)
         torch.Generator(device)
     except (RuntimeError, AssertionError, TypeError) as error:
-        known = " or ".join(available_devices())
+        known = "cpu or cuda" if torch.cuda.is_available() else "cpu"
         raise WflowError(f"device {str(name)!r}: not available; try {known}") from error
     return device
-
-
-def available_devices() -> list[str]:
-    """Names of this machine's devices, without those that only special builds of torch know."""
-    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    return ["cpu", *cuda, *["mps"] * torch.backends.mps.is_available()]
 
 
 @contextmanager

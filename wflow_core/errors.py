@@ -50,6 +50,12 @@ class UnsupportedError(WflowError):
     """A component cannot do what is asked of it; says why."""
 
 
+def shorten(value: object, length: int = 60) -> str:
+    """A value as text, cut to a length."""
+    text = str(value)
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
 def suggest(name: str, names: Iterable[str]) -> str:
     """`` (did you mean ...?)`` for a name close to an existing one, else an empty string."""
     close = get_close_matches(name, list(names), n=1, cutoff=0.6)

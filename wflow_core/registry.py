@@ -65,8 +65,6 @@ KINDS: dict[str, Kind] = {
     "stage": _kind("stage", "Stage", "stages", many=True),
     "hook": _kind("hook", "Hook", "hooks", many=True),
 }
-FIELDS = {of.field: kind for kind, of in KINDS.items() if of.field}
-"""Field of a spec -> kind."""
 COMMANDS, DEFAULTS, RUN_OPTIONS = "wflow.commands", "wflow.defaults", "wflow.run_options"
 
 
@@ -99,11 +97,6 @@ def plugins(kind: str | None = None) -> list[Plugin]:
 def commands() -> dict[str, Plugin]:
     """Further commands by name; of two of one name, the first on the path."""
     return {p.name: p for p in reversed(_all_plugins()) if p.kind == "command"}
-
-
-def run_options() -> list[Plugin]:
-    """Options of ``wflow run``, by name."""
-    return sorted((p for p in _all_plugins() if p.kind == "run option"), key=lambda p: p.name)
 
 
 def defaults() -> Mapping[str, Any]:

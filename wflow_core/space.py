@@ -6,10 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
-from wflow_core.errors import DataError
 from wflow_core.symmetry import Symmetry
 
 if TYPE_CHECKING:
@@ -70,19 +68,6 @@ class PointSet:
         rest = (None if of is None else of[index] for of in (self.initial, self.cond))
         return PointSet(self.x[index], self.run[index], *rest)
 
-    def split(self, fraction: float, generator: torch.Generator) -> tuple[PointSet, PointSet]:
-        """``(kept, held out)``: holds out a fraction of the *training runs*, at least one.
-
-        With a single run, or a fraction of 0, nothing is held out, and both are the whole set.
-        """
-        runs = self.run.unique()
-        if len(runs) < 2 or fraction == 0:
-            return self, self
-        order = runs[torch.randperm(len(runs), generator=generator, device=runs.device)]
-        out = min(max(1, round(fraction * len(runs))), len(runs) - 1)
-        held_out = torch.isin(self.run, order[:out])
-        return self[(~held_out).nonzero().squeeze(1)], self[held_out.nonzero().squeeze(1)]
-
 
 def collect_offers(components: Iterable[type[Component] | Component]) -> frozenset[str]:
     """Everything that the components offer together."""
@@ -93,17 +78,3 @@ def unmet_needs(component: type[Component] | Component, offers: frozenset[str]) 
     """Why a component cannot work with what is offered: a reason for each unmet need."""
     unmet = sorted(component.needs - offers)
     return [f"needs {getattr(need, 'reason', need)}" for need in unmet]
-
-
-def check_on_manifold(x: Tensor, manifold: Manifold, what: str) -> None:
-    """Raise if points ``[B, D]`` are off the manifold; projecting would change the networks.
-
-    Raises:
-        DataError: with how far off they are, and the remedy.
-    """
-    off = float((manifold.project_endpoint(x) - x).abs().max())
-    if not off <= 1e-4:
-        raise DataError(
-            f"{what} do not lie on {manifold}: coordinates are off by up to {off:.3g}; "
-            "use a canonicalizer or a codec that maps them onto it"
-        )

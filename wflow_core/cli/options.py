@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -27,10 +26,3 @@ ALLOW_CODE = click.option(
     help="Import the code that the spec names, which may do anything.",
 )  # fmt: skip
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-
-
-def device(name: str, threads: int | None) -> Any:
-    """The torch device of ``--device``; imports torch."""
-    from wflow_core.devices import resolve_device
-
-    return resolve_device(name, threads)

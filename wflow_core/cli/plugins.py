@@ -10,11 +10,11 @@ import click
 from wflow_core import registry
 from wflow_core.cli.commands import USER_ERROR, report_errors
 from wflow_core.cli.options import JSON
-from wflow_core.errors import PluginError, WflowError, suggest
+from wflow_core.errors import PluginError
 
 
 @click.command()
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, type=click.Choice([*registry.KINDS, "command"]))
 @click.option("--check", is_flag=True, help="Import each, and compare it with its interface.")
 @JSON
 @report_errors
@@ -23,11 +23,8 @@ def plugins(kind: str | None, check: bool, as_json: bool) -> None:
 
     Nothing is imported unless --check is given, which exits with code 2 where a plugin is broken.
     """
-    kinds = [*registry.KINDS, "command"]
-    if kind and kind not in kinds:
-        guess = suggest(kind, kinds)
-        raise WflowError(f"unknown kind {kind!r}{guess}; kinds: {', '.join(kinds)}")
-    listed = [p for each in ([kind] if kind else kinds) for p in registry.plugins(each)]
+    kinds = [kind] if kind else [*registry.KINDS, "command"]
+    listed = [p for each in kinds for p in registry.plugins(each)]
     found = {p: _problem(p, listed, check) for p in listed}
     if as_json:
         rows = [{"kind": p.kind, "name": p.name, "distribution": p.distribution,

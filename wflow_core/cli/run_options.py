@@ -52,4 +52,4 @@ def run_arguments(
 
 
 def _options() -> list[RunOption]:
-    return [registry.import_plugin(plugin) for plugin in registry.run_options()]
+    return [registry.import_plugin(plugin) for plugin in registry.plugins("run option")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 import torch
@@ -17,7 +18,6 @@ from torch import Tensor, nn
 from wflow_core.errors import DataError
 from wflow_core.flows.ema import EMA
 from wflow_core.flows.flow import EndpointLoss, Flow
-from wflow_core.flows.optimizer_state import load_optimizers, optimizer_tensors
 from wflow_core.flows.training_options import TrainingOptions
 from wflow_core.interfaces.component import ProgressCallback, no_progress
 from wflow_core.interfaces.coupling import Coupling, Pairs
@@ -65,7 +65,7 @@ class Trainer:
         self.weight = 1 / velocity.displacement_scale().clamp_min(least).square()
         self.average = EMA(velocity, options.ema_decay)
         self.optimizers = optimizer.build(velocity)
-        self.rates = [[g["lr"] for g in of.param_groups] for of in self.optimizers]
+        self.rates = [[group["lr"] for group in of.param_groups] for of in self.optimizers]
         self.iteration, self.saved = 0, time.monotonic()
         self.best: dict[str, Tensor] = self.average.state()
         self.history: list[dict[str, float]] = []
@@ -164,24 +164,23 @@ class Trainer:
         self.history.append({"iteration": self.iteration, **measured})
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that decides the iterations to come: named tensors, and plain data."""
-        tensors = {f"velocity/{k}": v for k, v in self.velocity.state_dict().items()}
-        tensors |= {f"average/{k}": v for k, v in self.average.network.state_dict().items()}
-        tensors |= {f"best/{k}": v for k, v in self.best.items()}
-        tensors |= {f"optimizer/{k}": v for k, v in optimizer_tensors(self.optimizers).items()}
-        tensors["generator"] = self.generator.get_state()
-        return tensors, {"iteration": self.iteration, "history": list(self.history)}
+        """All that decides the iterations to come: tensors, and plain data."""
+        stateful = {"velocity": self.velocity, "average": self.average.network}
+        state: dict[str, Any] = {name: of.state_dict() for name, of in stateful.items()}
+        state |= {"best": self.best, "generator": self.generator.get_state()}
+        state["optimizers"] = [optimizer.state_dict() for optimizer in self.optimizers]
+        torch.save(state, file := BytesIO())
+        saved = torch.frombuffer(file.getbuffer(), dtype=torch.uint8)
+        return {"state": saved}, {"iteration": self.iteration, "history": list(self.history)}
 
     def load_state(self, tensors: dict[str, Tensor], data: dict[str, Any]) -> None:
         """Resume from what ``state`` gave."""
-
-        def under(name: str) -> dict[str, Tensor]:
-            prefix = f"{name}/"
-            return {k[len(prefix) :]: v for k, v in tensors.items() if k.startswith(prefix)}
-
-        self.velocity.load_state_dict(under("velocity"))
-        self.average.network.load_state_dict(under("average"))
-        self.best = under("best")
-        load_optimizers(self.optimizers, under("optimizer"))
-        self.generator.set_state(tensors["generator"].cpu())
+        file = BytesIO(tensors["state"].numpy().tobytes())
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        self.velocity.load_state_dict(state["velocity"])
+        self.average.network.load_state_dict(state["average"])
+        for optimizer, of in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(of)
+        self.generator.set_state(state["generator"])
+        self.best = {name: of.to(self.weight.device) for name, of in state["best"].items()}
         self.iteration, self.history = data["iteration"], list(data["history"])

@@ -15,7 +15,6 @@ from wflow_core.interfaces.needs import INITIALIZER, SYMMETRY
 from wflow_core.interfaces.task import Signature
 from wflow_core.networks.batched import BatchedNetworks
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.graph import WeightGraph
 from wflow_core.weights import WeightLayout
 
 
@@ -67,10 +66,6 @@ class Architecture(Component):
     def map_checkpoint_key(self, name: str) -> str | None:
         """The name in the module of a tensor in somebody else's checkpoint; None to ignore it."""
         return name
-
-    def graph(self) -> WeightGraph:
-        """The graph of the weights, from the symmetry."""
-        return self.symmetry.graph
 
     @cached_property
     def template(self) -> nn.Module:

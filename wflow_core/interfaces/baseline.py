@@ -58,10 +58,6 @@ class BaselineContext:
         )
         return index[self.start : self.start + self.n]
 
-    def noise(self, *shape: int) -> Tensor:
-        """Standard Gaussian noise on the generator's device."""
-        return torch.randn(shape, generator=self.generator, device=self.generator.device)
-
     def weight_set(self, weights: Tensor) -> WeightSet:
         """Networks ``[n, P]`` of no training run in common."""
         run = torch.arange(self.start, self.start + len(weights), device=weights.device)

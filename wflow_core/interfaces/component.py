@@ -31,10 +31,6 @@ class Need(str):
         need.reason = reason or name
         return need
 
-    def with_option(self, name: str, value: object) -> Need:
-        """The same need, met only by an offer of the same option: ``name:option=value``."""
-        return Need(f"{self}:{name}={value}", f"{self.reason}, with the option {name}={value}")
-
 
 @dataclass(frozen=True)
 class ComponentSpec:

@@ -31,7 +31,7 @@ class Objective(ABC):
     def average_loss(self, outputs: Tensor, y: Tensor) -> Tensor:
         """``[N, B, C]`` and targets ``-> [B]``: the loss of the average model.
 
-        That of ``average``; another where no single output stands for a mixture of networks.
+        That of ``average``, unless no single output stands for a mixture of networks.
         """
         return self.loss(self.average(outputs), y)
 

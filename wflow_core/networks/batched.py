@@ -16,7 +16,7 @@ from torch.func import functional_call, vmap
 from wflow_core.devices import activation_budget
 from wflow_core.networks.shared_linear import SharingLinears
 from wflow_core.weights import WeightLayout
-from wflow_core.weights.chunks import chunk_bytes, chunk_size, load
+from wflow_core.weights.chunks import chunk_size, load, load_limit
 
 LIVE_OUTPUTS = 4
 """Outputs of layers, each as large as the largest, that are in memory at a time."""
@@ -40,7 +40,8 @@ class BatchedNetworks:
 
     def __call__(self, weights: Tensor, x: Tensor, buffers: Tensor | None = None) -> Tensor:
         """``[N, P]`` and inputs ``[B, *inputs]`` that all share, to ``[N, B, C]`` in chunks."""
-        budget = chunk_bytes(weights, self.budget or activation_budget(weights.device))
+        budget = self.budget or activation_budget(weights.device)
+        budget = min(budget, load_limit(weights) or budget)
         size, rows = chunk_size(weights, self.chunk(x, budget)), self._rows(x, budget)
         if buffers is None:
             buffers = weights.new_zeros(len(weights), 0)

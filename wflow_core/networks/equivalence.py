@@ -41,7 +41,8 @@ def check_equivalence(
     device = before.weights.device
     index = torch.linspace(0, len(before) - 1, NETWORKS, device=device).long().unique()
     sample = in_float64(before[index])
-    exact = canonicalizer.apply(sample, in_float64_element(element[index]))
+    scale = {group: of.double() for group, of in element.scale.items()}
+    exact = canonicalizer.apply(sample, GroupElement(element.perm, scale)[index])
     architecture, kept = canonicalizer.architecture, canonicalizer.preserves
     first, second = outputs(architecture, sample), outputs(architecture, exact)
     del sample  # of large networks every copy counts
@@ -91,8 +92,3 @@ def largest(values: Tensor) -> Tensor:
 def in_float64(networks: WeightSet) -> WeightSet:
     """Weights and buffers doubled."""
     return replace(networks, weights=networks.weights.double(), buffers=networks.buffers.double())
-
-
-def in_float64_element(element: GroupElement) -> GroupElement:
-    """Scales doubled."""
-    return GroupElement(element.perm, {g: s.double() for g, s in element.scale.items()})

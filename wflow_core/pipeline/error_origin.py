@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wflow_core import registry
+from wflow_core.errors import shorten
 from wflow_core.registry import Plugin
 
 DISTRIBUTION = "weightspace-flow"
@@ -78,7 +79,7 @@ def find_origin(error: BaseException) -> ErrorOrigin:
 def one_line(text: str) -> str:
     """The first line that is not blank, shortened."""
     line = next((each.strip() for each in text.splitlines() if each.strip()), "")
-    return line if len(line) <= MAX_LENGTH else f"{line[: MAX_LENGTH - 3]}..."
+    return shorten(line, MAX_LENGTH)
 
 
 def _component(error: BaseException, plugins: Sequence[tuple[str, Plugin]]) -> str | None:

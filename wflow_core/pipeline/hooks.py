@@ -56,7 +56,7 @@ class Hooks:
 def _registered(name: str, hook: Hook) -> pluggy.PluginManager:
     for method in (m for m in dir(hook) if m.startswith("wflow_")):
         if method not in METHODS:
-            known = f"{suggest(method, METHODS)}; hook methods: {', '.join(METHODS)}"
+            known = f"{suggest(method, METHODS)}; there are {', '.join(METHODS)}"
             raise HookError(f"hook {name!r}: {method} is not a hook method{known}")
         if not hasattr(getattr(hook, method), "wflow_impl"):
             raise HookError(f"hook {name!r}: {method} is not marked with @hookimpl")

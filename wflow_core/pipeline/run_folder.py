@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from wflow_core.errors import StoreError
+from wflow_core.errors import StoreError, shorten
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import Artefact
 from wflow_core.pipeline.keys import Fingerprints
@@ -82,7 +82,7 @@ def differences(before: Any, after: Any, path: tuple[str | int, ...]) -> Iterato
         for name in {**before, **after}:
             yield from differences(before.get(name), after.get(name), (*path, name))
     elif before != after:
-        yield f"{dotted(path)} {_short(before)} -> {_short(after)}"
+        yield f"{dotted(path)} {shorten(before, 40)} -> {shorten(after, 40)}"
 
 
 def _is_run(folder: Path) -> bool:
@@ -104,11 +104,6 @@ def run_spec(folder: Path) -> Path:
     if not os.path.exists(path):
         raise StoreError(f"{folder}: is no run folder (it has no {SPEC}); `wflow run` makes one")
     return path
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 class RunRecord:

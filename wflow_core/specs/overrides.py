@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wflow_core.errors import SpecError
+from wflow_core.errors import SpecError, shorten
 from wflow_core.interfaces.components import KeyPath
 from wflow_core.specs.located_yaml import MAX_LEVELS, LocatedYaml, read_text
 
@@ -17,12 +17,12 @@ def override(source: LocatedYaml, assignment: str) -> None:
     """
     dotted, sign, text = assignment.partition("=")
     if not sign or not is_path(dotted):
-        raise SpecError([f"--set {_short(assignment)}: must look like zoo.networks=100"])
+        raise SpecError([f"--set {shorten(assignment)}: must look like zoo.networks=100"])
     at = f"--set {dotted}"
     value = read_text(text, at)
     if value.problems:
         raise SpecError(value.problems)
-    set_path(source, dotted, value, f"--set {_short(assignment)}")
+    set_path(source, dotted, value, f"--set {shorten(assignment)}")
 
 
 def is_path(dotted: str) -> bool:
@@ -75,7 +75,3 @@ def _index(target: Any, key: str, origin: str) -> Any:
     if isinstance(target, list) and key.isdecimal() and int(key) < len(target):
         return int(key)
     raise SpecError([f"{origin}: there is nothing to set at {key!r}"])
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."

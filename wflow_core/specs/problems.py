@@ -9,9 +9,10 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from wflow_core.errors import suggest
+from wflow_core.errors import shorten, suggest
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.components import KeyPath
+from wflow_core.registry import defaults
 from wflow_core.specs.located_yaml import LocatedYaml
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -73,10 +74,13 @@ def describe(
             return f"{at}: unknown option {name}: it is now {dotted((*loc[:-1], now))}"
         return f"{at}: unknown option {name}{suggest(str(loc[-1]), fields)}{known}"
     if error["type"] == "missing_type":
-        return f"{source.location(loc)}: {name}.type is missing"
+        now = _rewritten(loc, error["input"])
+        return f"{source.location(loc)}: {name}.type is missing{now}"
     hint = _renamed_value(model, error) or _choice(error)
+    if error["type"] == "component_type":
+        hint = _rewritten(loc, error["input"])
     meaning = _meaning(model, error["loc"][:1]) if error["type"] == UNION else ""
-    said = f"{_lower(_message(error))}{meaning}; got {_short(error['input'])}"
+    said = f"{_lower(_message(error))}{meaning}; got {shorten(repr(error['input']))}"
     return f"{source.location(loc)}: {name}: {said}{hint}"
 
 
@@ -142,6 +146,13 @@ def _renamed_value(model: type[BaseModel], error: Mapping[str, Any]) -> str:
     return f" (it is now {now!r})" if now else ""
 
 
+def _rewritten(loc: KeyPath, value: Any) -> str:
+    """What to write in place of a former form of a field of the spec."""
+    rewrite = defaults().get("rewrite", {}).get(loc[0]) if len(loc) == 1 else None
+    now = rewrite(value) if rewrite else None
+    return f"; write {now}" if now else ""
+
+
 def _fields(model: Any, loc: KeyPath) -> list[str]:
     """Names of the options at a place inside a model, where it can be told."""
     for key in (k for k in loc if isinstance(k, str)):  # a list's items are of its own type
@@ -158,11 +169,6 @@ def _fields(model: Any, loc: KeyPath) -> list[str]:
 def _meaning(model: type[BaseModel], loc: KeyPath) -> str:
     found = model.model_fields.get(str(loc[0])) if len(loc) == 1 else None
     return f" ({found.description})" if found and found.description else ""
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _lower(message: str) -> str:

@@ -37,12 +37,6 @@ def chunk_size(weights: Tensor, most: int) -> int:
     return min(most, max(1, limit // (COPIES * weights.shape[1] * weights.dtype.itemsize)))
 
 
-def chunk_bytes(weights: Tensor, most: int) -> int:
-    """Bytes that results of one chunk may take: no more than lazy weights may."""
-    limit = load_limit(weights)
-    return most if limit is None else min(most, limit)
-
-
 def iter_chunks(weights: Tensor, most: int) -> Iterator[Tensor]:
     """``[N, P]`` in chunks of at most ``most`` networks, each in memory."""
     return (load(chunk) for chunk in weights.split(chunk_size(weights, most)))

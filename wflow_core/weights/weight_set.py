@@ -39,8 +39,8 @@ class WeightSet:
         initial: ``[N, P]`` the weights that training started from, where known.
         run: ``[N]`` the training run of each network; snapshots of one run share it.
         step: ``[N]`` the optimizer step at which each was taken.
-        covariates: name -> ``[N]``, further properties: numbers (float, NaN where unknown), or indices
-            of categories (int64, -1 where unknown). Those of samples are their conditions.
+        covariates: name -> ``[N]``, further properties: numbers (float, NaN where unknown), or
+            indices of categories (int64, -1 where unknown). Those of samples are their conditions.
         categories: name of a categorical covariate -> names of its values.
     """
 

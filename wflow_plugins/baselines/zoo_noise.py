@@ -21,9 +21,10 @@ class ZooNoise(Baseline):
     """
 
     def make(self, context: BaselineContext) -> WeightSet:
+        g = context.generator
         zoo = load_set(context.zoo[context.sample_indices("noisy")])
         size = context.cached("size of noise", lambda: _noise_size(context))
-        noise = size * context.noise(*zoo.weights.shape)
+        noise = size * torch.randn(zoo.weights.shape, generator=g, device=g.device)
         return replace(zoo, weights=zoo.weights + noise, initial=None)
 
 

@@ -15,6 +15,7 @@ from wflow_core.interfaces.task import Task
 from wflow_core.symmetry import GroupElement, Symmetry
 from wflow_core.weights import WeightSet
 from wflow_plugins.manifolds.unit_spheres import outside, unit_scales, unit_spheres
+from wflow_plugins.needs import UNIT_SPHERES, with_option
 from wflow_plugins.objectives import Regression
 
 
@@ -33,7 +34,7 @@ class ReluSphere(Canonicalizer):
         )
 
     granularity = "network"
-    offers = frozenset({"unit_spheres"})
+    offers = frozenset({UNIT_SPHERES})
 
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(architecture, task, **options)
@@ -42,7 +43,7 @@ class ReluSphere(Canonicalizer):
             refuse_many_layers(architecture.symmetry)
             refuse_values(task)
             self.preserves = "decision"
-            self.offers = self.offers | {f"unit_spheres:last_norm={self.config.last_norm}"}
+            self.offers = self.offers | {with_option(UNIT_SPHERES, "last_norm", self.config.last_norm)}
 
     def fit(self, zoo: WeightSet) -> None:
         pass

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from wflow_core import registry
-from wflow_plugins.commands.inspection import problems
 from wflow_core.errors import DataError
+from wflow_plugins.commands.inspection import problems
 
 DISTRIBUTION = "weightspace-flow"
 VARIABLES = (

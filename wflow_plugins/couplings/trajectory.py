@@ -8,6 +8,7 @@ from torch import Tensor
 from wflow_core.interfaces.coupling import Coupling
 from wflow_core.interfaces.needs import INITIALISATIONS
 from wflow_core.space import PointSet
+from wflow_plugins.needs import INITIALIZER_PRIOR
 
 
 class Trajectory(Coupling):
@@ -18,7 +19,7 @@ class Trajectory(Coupling):
     Related: trajectory matching (arXiv 2507.10623), start weights in G.pt (arXiv 2209.12892).
     """
 
-    needs = frozenset({INITIALISATIONS, "prior:initializer"})
+    needs = frozenset({INITIALISATIONS, INITIALIZER_PRIOR})
 
     def sample_pairs(
         self, zoo: PointSet, n: int, generator: torch.Generator

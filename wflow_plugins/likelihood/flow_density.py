@@ -18,7 +18,7 @@ from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.flows.flow import Flow
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.velocity import Velocity
-from wflow_core.space import check_on_manifold
+from wflow_plugins.stages.points import check_on_manifold
 from wflow_core.weights import WeightSet
 from wflow_plugins.conditions.covariates import Covariates
 from wflow_plugins.likelihood.log_prob import LogProb

@@ -12,6 +12,7 @@ from wflow_core.interfaces.needs import SYMMETRY
 from wflow_core.symmetry import Symmetry
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.manifolds.relu_sphere import ReluSphere
+from wflow_plugins.needs import UNIT_SPHERES
 
 
 class Normalized(Euclidean):
@@ -32,7 +33,7 @@ class Normalized(Euclidean):
             "end", description="to the spheres: the end of a flow, or every end that it predicts"
         )
 
-    needs = frozenset({SYMMETRY, "unit_spheres"})
+    needs = frozenset({SYMMETRY, UNIT_SPHERES})
     projects_endpoint = True
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):

@@ -13,6 +13,7 @@ from wflow_core.interfaces.needs import INITIAL_POINTS, SYMMETRY
 from wflow_core.symmetry import Symmetry
 from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres
 from wflow_plugins.manifolds.unit_spheres import outside, unit_spheres
+from wflow_plugins.needs import UNIT_SPHERES, with_option
 
 
 class ReluSphere(ProductOfSpheres):
@@ -31,13 +32,15 @@ class ReluSphere(ProductOfSpheres):
             description="norm of the last layer, as the canonicalizer has it; none: flat",
         )
 
-    needs = frozenset({SYMMETRY, "unit_spheres"})
+    needs = frozenset({SYMMETRY, UNIT_SPHERES})
     offers = frozenset({INITIAL_POINTS})
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):
         super().__init__(dim, symmetry, **options)
         if self.config.last_norm is not None:
-            self.needs = self.needs | {f"unit_spheres:last_norm={self.config.last_norm}"}
+            self.needs = self.needs | {
+                with_option(UNIT_SPHERES, "last_norm", self.config.last_norm)
+            }
 
     def spheres(self) -> list[Spheres]:
         assert self.symmetry is not None  # by `needs`

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -47,6 +48,7 @@ class Likelihood(Metric):
         )
         steps: int | None = Field(None, ge=1, description="of the solver; as the spec has it")
         seed: int = Field(0, ge=0, description="of the choice of networks, and of the probes")
+        renamed: ClassVar[Mapping[str, str]] = {"distribution": "probe_distribution"}
 
     needs_flow = True
 

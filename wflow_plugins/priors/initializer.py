@@ -12,13 +12,14 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.needs import FLAT, INITIAL_POINTS, INITIALIZER
 from wflow_core.interfaces.prior import Prior
 from wflow_core.space import Space
+from wflow_plugins.needs import INITIALIZER_PRIOR
 
 
 class Initializer(Prior):
     """The architecture's own initialiser: a prior that has seen no data."""
 
     needs = frozenset({INITIALIZER, INITIAL_POINTS})
-    offers = frozenset({"prior:initializer"})
+    offers = frozenset({INITIALIZER_PRIOR})
 
     def __init__(self, space: Space, architecture: Architecture, **options: Any):
         super().__init__(space, architecture, **options)

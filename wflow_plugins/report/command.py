@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from wflow_core.cli.commands import report_errors
-from wflow_core.cli.options import ALLOW_CODE, RUN, THREADS, device as resolve
+from wflow_core.cli.options import ALLOW_CODE, RUN, THREADS
 
 
 @click.command()
@@ -30,8 +30,10 @@ def report(
 
     Without --no-steps, networks are sampled in fewer solver steps, to draw their score by steps.
     """
-    where = resolve(device or "cpu", threads)  # which sets the number of threads, too
+    from wflow_core.devices import resolve_device
     from wflow_plugins.report.write import write_report
+
+    where = resolve_device(device or "cpu", threads)  # which sets the number of threads, too
 
     given = where if device else None
     click.echo(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wflow_core.registry import FIELDS
+from wflow_core.registry import KINDS
 from wflow_core.specs.spec import STAGES
 
 OMITTED = (STAGES, "metrics", "baselines", "hooks")
@@ -23,7 +23,7 @@ class Part:
 
 def composition(spec: Mapping[str, Any]) -> list[tuple[str, list[Part]]]:
     """``(field of the spec, its parts)``: components, then stages; empty fields are left out."""
-    fields = [field for field in FIELDS if field not in OMITTED]
+    fields = [of.field for of in KINDS.values() if of.field and of.field not in OMITTED]
     rows = []
     for field in (*fields, *spec.get(STAGES, ())):
         value = spec.get(field)

@@ -17,10 +17,11 @@ from wflow_core.flows.training_options import TrainingOptions
 from wflow_core.interfaces.component import Slot
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import FinishedRun, Stage, StageContext, StageOutput
-from wflow_core.space import PointSet, check_on_manifold
+from wflow_core.space import PointSet
 from wflow_core.storage.tensors import read_weight_set
 from wflow_core.weights import WeightSet
 from wflow_plugins.solvers.euler import Euler
+from wflow_plugins.stages.points import check_on_manifold, split_by_run
 from wflow_plugins.stages.trained_flow import NetworkFlow
 from wflow_plugins.stages.validation import Validation
 from wflow_plugins.streaming.check import check_streamable
@@ -82,7 +83,7 @@ class Train(Stage):
         check_on_manifold(points.x, c.space.manifold, "the zoo's networks")
         # A copy, so that the components stay untrained and may make another run.
         velocity = copy.deepcopy(c.velocity).to(context.device)
-        kept, held_out = points.split(self.config.val_fraction, context.generator)
+        kept, held_out = split_by_run(points, self.config.val_fraction, context.generator)
         trainer = Trainer(
             self.flow(c), velocity, c.coupling, kept, self.config, self.config.optimizer,
             self.config.time, context.generator, self._endpoint_loss(),

@@ -14,10 +14,10 @@ from typing import Any
 from torch import Tensor
 
 from wflow_core.interfaces.storage import TensorStorage
-from wflow_plugins.streaming.links import link
 from wflow_core.storage.tensors import TENSORS, InMemory, describe
 from wflow_plugins.streaming.column_writing import file_names
 from wflow_plugins.streaming.lazy_weights import LazyWeights
+from wflow_plugins.streaming.links import link
 from wflow_plugins.streaming.memory import MemoryBudget
 
 WEIGHT_TENSORS = ("weights", "initial")

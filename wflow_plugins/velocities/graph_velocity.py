@@ -19,7 +19,7 @@ from wflow_core.symmetry.graph import WeightGraph
 from wflow_plugins.velocities.scaled_velocity import ScaledVelocity
 
 
-class Attention(Options):
+class AttentionOptions(Options):
     """Options of attention with heads."""
 
     width: int = Field(64, ge=1, description="width of a token")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wflow_core.symmetry.graph import Block, WeightGraph
+from wflow_plugins.velocities.standardized import zero_init_linear
 
 Places = dict[str, tuple[slice, slice]]
 """Edge block -> where the tokens of its row group and of its column group lie."""
@@ -37,9 +38,9 @@ class TokenCodec(nn.Module):
         self.write = nn.ModuleList(zero_init_linear(width, f) for f in features.values())
         self.norm = nn.LayerNorm(width)
         self.edge_read = nn.ModuleList(nn.Linear(f, edge_width) for f in taps.values())
-        self.edge_write = nn.ModuleList(zero_init_linear(edge_width, f)) for f in taps.values())
+        self.edge_write = nn.ModuleList(zero_init_linear(edge_width, f) for f in taps.values())
         self.rows = nn.ModuleList(nn.Linear(width, BILINEAR * f) for f in taps.values())
-        self.columns = nn.ModuleList(zero_init_linear(width, BILINEAR * f)) for f in taps.values())
+        self.columns = nn.ModuleList(zero_init_linear(width, BILINEAR * f) for f in taps.values())
 
     def encode(self, graph: WeightGraph, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """``[B, P] ->`` tokens ``[B, T, W]`` and, an edge block each, ``[B, n_a, n_b, E]``."""
@@ -114,9 +115,3 @@ class TokenCodec(nn.Module):
         dim = block.groups.index(owner)
         rest = [size for i, size in enumerate(block.shape) if i != dim]
         return piece.reshape(*piece.shape[:2], *rest).movedim(1, dim + 1)
-
-
-def _zero(linear: nn.Linear) -> nn.Linear:
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    return linear

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from wflow_core.space import Space
 from wflow_core.symmetry.graph import WeightGraph
+from wflow_plugins.velocities.graph_velocity import AttentionOptions, GraphVelocity
 from wflow_plugins.velocities.neuron_layer import NeuronLayer
 from wflow_plugins.velocities.neuron_tokens import TokenCodec
-from wflow_plugins.velocities.graph_velocity import Attention, GraphVelocity
 
 
 class NeuronTransformer(GraphVelocity):
@@ -26,7 +26,7 @@ class NeuronTransformer(GraphVelocity):
     normalisation and Diao & Loynd 2023 (arXiv 2210.05062) for attention with edges.
     """
 
-    class Config(Attention):
+    class Config(AttentionOptions):
         layers: int = Field(4, ge=1, description="attention layers")
         edge_width: int = Field(16, ge=1, description="width of the state of an edge")
         gated: bool = Field(False, description="feed-forward maps multiply features (GEGLU)")

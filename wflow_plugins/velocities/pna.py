@@ -24,7 +24,7 @@ class Pna(GraphVelocity):
 
     Units are nodes, biases among their features, and weights edges with a state of their own that
     modulates messages and that each layer updates. A node takes mean, least, greatest and standard
-    deviation of what it hears, each as it is and scaled up and down by the logarithm of its
+    deviation of its messages, each as it is and scaled up and down by the logarithm of its
     degree. Edges are dense bipartite blocks: no scatter. Time reaches every node and every edge,
     at the start and, for nodes, through adaptive normalisation of each layer. Sources: Corso et
     al. 2020 (arXiv 2004.05718), as torch_geometric's ``PNAConv`` has it; on weights, with edge

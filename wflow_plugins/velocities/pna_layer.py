@@ -18,19 +18,18 @@ from torch import Tensor, nn
 from wflow_core.symmetry.graph import WeightGraph
 from wflow_plugins.velocities.relational_layer import EdgeUpdate, Ends, feed_forward
 from wflow_plugins.velocities.relational_tokens import Edges, Nodes
+from wflow_plugins.velocities.standardized import zero_init_linear
 
 LEAST_VARIANCE = 1e-5
 """Below it the gradient of a standard deviation would blow up."""
 
 
 class PnaLayer(nn.Module):
-    """Nodes listen along their edges in both directions, then edges listen to their ends."""
+    """Nodes aggregate messages along edges in both directions; then their ends update the edges."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.adapt = nn.Linear(width, 6 * width)
-        nn.init.zeros_(self.adapt.weight)
-        nn.init.zeros_(self.adapt.bias)
+        self.adapt = zero_init_linear(width, 6 * width)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.edge_norm = nn.LayerNorm(width)
         self.listen = Neighbourhood(width)
@@ -46,24 +45,24 @@ class PnaLayer(nn.Module):
             degree: mean of ``log(degree + 1)`` over nodes; see ``mean_log_degree``.
         """
         shift, scale, gate, *feed = self.adapt(time).unsqueeze(1).chunk(6, -1)
-        calm = [self.edge_norm(edge) for edge in edges]
+        normed_edges = [self.edge_norm(edge) for edge in edges]
         ready = {group: self.norm(own) * (1 + scale) + shift for group, own in nodes.items()}
-        heard, nodes = self.listen(ready, calm, ends, degree), dict(nodes)
+        aggregated, nodes = self.listen(ready, normed_edges, ends, degree), dict(nodes)
         for group, own in nodes.items():
-            if group in heard:
-                own = own + (1 + gate) * heard[group]
+            if group in aggregated:
+                own = own + (1 + gate) * aggregated[group]
             inner = self.norm(own) * (1 + feed[1]) + feed[0]
             nodes[group] = own + (1 + feed[2]) * self.feed(inner)
-        quiet = {group: self.norm(own) for group, own in nodes.items()}
+        normed_nodes = {group: self.norm(own) for group, own in nodes.items()}
         edges = [
-            edge + self.update(c, quiet[row], quiet[column])
-            for edge, c, (row, column) in zip(edges, calm, ends, strict=True)
+            edge + self.update(normed, normed_nodes[row], normed_nodes[column])
+            for edge, normed, (row, column) in zip(edges, normed_edges, ends, strict=True)
         ]
         return nodes, edges
 
 
 class Neighbourhood(nn.Module):
-    """What each node makes of itself and of all that it hears, whatever blocks it comes from."""
+    """Updates each node from itself and the messages of all its neighbours, over all blocks."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -72,19 +71,19 @@ class Neighbourhood(nn.Module):
 
     def forward(self, nodes: Nodes, edges: Edges, ends: Ends, degree: Tensor) -> Nodes:
         """Nodes ``[B, n, W]`` a group -> the same, of groups that have edges alone."""
-        told: dict[str, list[Aggregates]] = {}
+        incoming: dict[str, list[Aggregates]] = {}
         for edge, (row, column) in zip(edges, ends, strict=True):
-            told.setdefault(row, []).append(self.to_row(edge, nodes[row], nodes[column]))
-            told.setdefault(column, []).append(self.to_column(edge, nodes[column], nodes[row]))
+            incoming.setdefault(row, []).append(self.to_row(edge, nodes[row], nodes[column]))
+            incoming.setdefault(column, []).append(self.to_column(edge, nodes[column], nodes[row]))
         return {
-            group: self.mix(torch.cat([nodes[group], *_scaled(heard, degree)], -1))
-            for group, heard in told.items()
+            group: self.mix(torch.cat([nodes[group], *_scaled(messages, degree)], -1))
+            for group, messages in incoming.items()
         }
 
 
 @dataclass(frozen=True)
 class Aggregates:
-    """Statistics ``[B, n, W]`` of the ``count`` messages that each node of a block hears."""
+    """Statistics ``[B, n, W]`` of the ``count`` messages that each node of a block receives."""
 
     count: int
     mean: Tensor
@@ -94,10 +93,10 @@ class Aggregates:
 
 
 class Messages(nn.Module):
-    """What nodes hear along the edges of a block, in one of its two directions.
+    """The messages along the edges of a block, in one of its two directions.
 
     Args:
-        across: the axis of an edge block that senders lie on: 2 where rows hear columns, else 1.
+        across: the axis of an edge block that senders lie on: 2 where rows receive, else 1.
     """
 
     def __init__(self, width: int, across: int):
@@ -113,24 +112,24 @@ class Messages(nn.Module):
         message = torch.addcmul(self.edge(edge) + sent, sent, self.scale(edge))
         mean = message.mean(self.across)
         variance = message.square().mean(self.across) - mean.square()
-        # The same for all that a node hears along a block, so that it is added to the statistics.
+        # Of the receiver alone, equal in all its messages: so it is added to their statistics.
         own = self.receiver(receiver)
         least, most = message.amin(self.across), message.amax(self.across)
         count = edge.shape[self.across]
         return Aggregates(count, own + mean, variance, own + least, own + most)
 
 
-def _scaled(heard: list[Aggregates], degree: Tensor) -> list[Tensor]:
+def _scaled(messages: list[Aggregates], degree: Tensor) -> list[Tensor]:
     """The twelve ``[B, n, W]`` of a group: four statistics, as they are, amplified, attenuated."""
-    count = sum(h.count for h in heard)
-    share = [h.count / count for h in heard]
-    mean = sum((s * h.mean for s, h in zip(share, heard, strict=True)), heard[0].mean * 0)
+    count = sum(h.count for h in messages)
+    share = [h.count / count for h in messages]
+    mean = sum((s * h.mean for s, h in zip(share, messages, strict=True)), messages[0].mean * 0)
     variance = sum(
-        (s * (h.variance + (h.mean - mean).square()) for s, h in zip(share, heard, strict=True)),
+        (s * (h.variance + (h.mean - mean).square()) for s, h in zip(share, messages, strict=True)),
         mean * 0,
     )
-    least = torch.stack([h.least for h in heard]).amin(0)
-    most = torch.stack([h.most for h in heard]).amax(0)
+    least = torch.stack([h.least for h in messages]).amin(0)
+    most = torch.stack([h.most for h in messages]).amax(0)
     deviation = variance.clamp_min(LEAST_VARIANCE).sqrt()
     found, relative = [mean, least, most, deviation], math.log(count + 1) / degree
     return [s * of for s in (1.0, relative, 1 / relative) for of in found]

@@ -15,19 +15,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wflow_plugins.velocities.relational_tokens import Edges, Nodes
+from wflow_plugins.velocities.standardized import zero_init_linear
 
 Ends = list[tuple[str, str]]
 """The row group and the column group of each edge block."""
 
 
 class RelationalLayer(nn.Module):
-    """Nodes listen along their edges in both directions, then edges listen to their ends."""
+    """Nodes attend along edges in both directions; then their ends update the edges."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.adapt = nn.Linear(width, 6 * width)
-        nn.init.zeros_(self.adapt.weight)
-        nn.init.zeros_(self.adapt.bias)
+        self.adapt = zero_init_linear(width, 6 * width)
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.edge_norm = nn.LayerNorm(width)
         self.from_node = nn.Linear(width, 3 * width)
@@ -39,47 +38,47 @@ class RelationalLayer(nn.Module):
     def forward(self, nodes: Nodes, edges: Edges, ends: Ends, time: Tensor) -> tuple[Nodes, Edges]:
         """Nodes ``[B, n, W]`` a group, edges ``[B, n_a, n_b, W]`` a block, time ``[B, W]``."""
         shift, scale, gate, *feed = self.adapt(time).unsqueeze(1).chunk(6, -1)
-        calm = [self.edge_norm(edge) for edge in edges]
-        nodes = self._listen(nodes, calm, ends, (shift, scale, gate))
+        normed_edges = [self.edge_norm(edge) for edge in edges]
+        nodes = self._attend(nodes, normed_edges, ends, (shift, scale, gate))
         for group, own in nodes.items():
             inner = self.norm(own) * (1 + feed[1]) + feed[0]
             nodes[group] = own + (1 + feed[2]) * self.feed(inner)
-        quiet = {group: self.norm(own) for group, own in nodes.items()}
+        normed_nodes = {group: self.norm(own) for group, own in nodes.items()}
         edges = [
-            edge + self.update(c, quiet[row], quiet[column])
-            for edge, c, (row, column) in zip(edges, calm, ends, strict=True)
+            edge + self.update(normed, normed_nodes[row], normed_nodes[column])
+            for edge, normed, (row, column) in zip(edges, normed_edges, ends, strict=True)
         ]
         return nodes, edges
 
-    def _listen(self, nodes: Nodes, edges: Edges, ends: Ends, adapt: tuple[Tensor, ...]) -> Nodes:
+    def _attend(self, nodes: Nodes, edges: Edges, ends: Ends, adapt: tuple[Tensor, ...]) -> Nodes:
         """Attention of every node over all its edges, whatever blocks they lie in."""
         shift, scale, gate = adapt
         sent = {
             group: self.from_node(self.norm(own) * (1 + scale) + shift).chunk(3, -1)
             for group, own in nodes.items()
         }
-        told: dict[str, list[tuple[EdgeAttention, tuple[Tensor, ...]]]] = {group: [] for group in nodes}
+        incoming: dict[str, list[Incoming]] = {group: [] for group in nodes}
         for edge, (row, column) in zip(edges, ends, strict=True):
-            told[row].append((self.to_row, self.to_row(edge, sent[row], sent[column])))
-            told[column].append((self.to_column, self.to_column(edge, sent[column], sent[row])))
+            incoming[row].append((self.to_row, self.to_row(edge, sent[row], sent[column])))
+            incoming[column].append((self.to_column, self.to_column(edge, sent[column], sent[row])))
         found = dict(nodes)
         for group, own in nodes.items():
-            if heard := told[group]:
-                logits = [logits for _, (logits, *_) in heard]
+            if messages := incoming[group]:
+                logits = [logits for _, (logits, *_) in messages]
                 weights = torch.cat(logits, 2).softmax(2).split([x.shape[2] for x in logits], 2)
-                seen = sum(
-                    way.message(w, *values)
-                    for (way, (_, *values)), w in zip(heard, weights, strict=True)
+                attended = sum(
+                    attention.message(w, *values)
+                    for (attention, (_, *values)), w in zip(messages, weights, strict=True)
                 )
-                found[group] = own + (1 + gate) * self.mix(seen)
+                found[group] = own + (1 + gate) * self.mix(attended)
         return found
 
 
 class EdgeAttention(nn.Module):
-    """How nodes hear along the edges of a block, in one of its two directions.
+    """Attention along the edges of a block, in one of its two directions.
 
     Args:
-        across: the axis of an edge block that senders lie on: 2 where rows hear columns, else 1.
+        across: the axis of an edge block that senders lie on: 2 where rows receive, else 1.
     """
 
     def __init__(self, width: int, heads: int, across: int):
@@ -127,6 +126,10 @@ class EdgeUpdate(nn.Module):
         mixed = self.own(edge) + self.row(row).unsqueeze(2) + self.column(column).unsqueeze(1)
         out: Tensor = self.out(F.gelu(mixed, approximate="tanh"))
         return out
+
+
+Incoming = tuple[EdgeAttention, tuple[Tensor, ...]]
+"""The direction of a message, and what it is made of."""
 
 
 def feed_forward(width: int, inner: int) -> nn.Sequential:

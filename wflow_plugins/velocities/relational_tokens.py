@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wflow_core.symmetry.graph import WeightGraph
+from wflow_plugins.velocities.standardized import zero_init_linear
 
 Nodes = dict[str, Tensor]
 """Group (or ``GLOBAL``) -> ``[B, n, W]``."""
@@ -29,13 +30,13 @@ class RelationalCodec(nn.Module):
     def __init__(self, graph: WeightGraph, width: int):
         super().__init__()
         groups, blocks = graph.groups, graph.blocks
-        self.homes = [*groups, *([GLOBAL] if any(not b.groups for b in blocks.values()) else [])]
+        self.feature_owners = [*groups, *([GLOBAL] if any(not b.groups for b in blocks.values()) else [])]
         self.edge_names = [n for n, b in blocks.items() if len(b.groups) == 2]
-        self.node_names = {home: _features(graph, home) for home in self.homes}
+        self.node_names = {owner: _features(graph, owner) for owner in self.feature_owners}
         features = [sum(blocks[n].shape[-1] for n in of) for of in self.node_names.values()]
         taps = [blocks[n].shape[-1] for n in self.edge_names]
         # Names of groups and blocks may hold dots, which keys of modules may not.
-        self.embedding = nn.Parameter(torch.randn(len(self.homes), width) * width**-0.5)
+        self.embedding = nn.Parameter(torch.randn(len(self.feature_owners), width) * width**-0.5)
         self.identity = nn.ParameterDict(
             {
                 str(i): nn.Parameter(torch.randn(graph.nodes[g], width) * width**-0.5)
@@ -49,21 +50,21 @@ class RelationalCodec(nn.Module):
         self.edge_read = nn.ModuleList(nn.Linear(f, width) for f in taps)
         self.norm, self.edge_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.write = nn.ModuleDict(
-            {str(i): _zero(nn.Linear(width, f)) for i, f in enumerate(features) if f}
+            {str(i): zero_init_linear(width, f) for i, f in enumerate(features) if f}
         )
-        self.edge_write = nn.ModuleList(_zero(nn.Linear(width, f)) for f in taps)
+        self.edge_write = nn.ModuleList(zero_init_linear(width, f) for f in taps)
 
     def encode(self, graph: WeightGraph, x: Tensor, time: Tensor) -> tuple[Nodes, Edges]:
         """``[B, P]`` and time ``[B, W]``, which is added to every node and every edge."""
         pieces, nodes = graph.split(x), {}
-        for i, home in enumerate(self.homes):
-            n, own = graph.nodes.get(home, 1), self.embedding[i] + time.unsqueeze(1)
+        for i, owner in enumerate(self.feature_owners):
+            n, own = graph.nodes.get(owner, 1), self.embedding[i] + time.unsqueeze(1)
             if str(i) in self.identity:
                 own = own + self.identity[str(i)]
             if str(i) in self.read:
-                found = [pieces[name].reshape(len(x), n, -1) for name in self.node_names[home]]
+                found = [pieces[name].reshape(len(x), n, -1) for name in self.node_names[owner]]
                 own = own + self.read[str(i)](torch.cat(found, 2))
-            nodes[home] = own.expand(-1, n, -1)
+            nodes[owner] = own.expand(-1, n, -1)
         edges = [
             read(pieces[name]) + time[:, None, None]
             for name, read in zip(self.edge_names, self.edge_read, strict=True)
@@ -74,9 +75,9 @@ class RelationalCodec(nn.Module):
         """The inverse shapes: nodes and edges ``-> [B, P]``."""
         pieces: dict[str, Tensor] = {}
         for i, write in self.write.items():
-            home = self.homes[int(i)]
-            shapes = {name: graph.blocks[name].shape for name in self.node_names[home]}
-            cut = write(self.norm(nodes[home])).split([s[-1] for s in shapes.values()], 2)
+            owner = self.feature_owners[int(i)]
+            shapes = {name: graph.blocks[name].shape for name in self.node_names[owner]}
+            cut = write(self.norm(nodes[owner])).split([s[-1] for s in shapes.values()], 2)
             for (name, shape), piece in zip(shapes.items(), cut, strict=True):
                 pieces[name] = piece.reshape(len(piece), *shape)
         for name, edge, write in zip(self.edge_names, edges, self.edge_write, strict=True):
@@ -84,12 +85,6 @@ class RelationalCodec(nn.Module):
         return graph.merge(pieces)
 
 
-def _features(graph: WeightGraph, home: str) -> list[str]:
+def _features(graph: WeightGraph, owner: str) -> list[str]:
     """The blocks that are features of a group's nodes, or of the global node."""
-    return [n for n, b in graph.blocks.items() if (b.groups or (GLOBAL,)) == (home,)]
-
-
-def _zero(linear: nn.Linear) -> nn.Linear:
-    nn.init.zeros_(linear.weight)
-    nn.init.zeros_(linear.bias)
-    return linear
+    return [n for n, b in graph.blocks.items() if (b.groups or (GLOBAL,)) == (owner,)]

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from wflow_core.space import Space
 from wflow_core.symmetry.graph import WeightGraph
-from wflow_plugins.velocities.graph_velocity import Attention, GraphVelocity
+from wflow_plugins.velocities.graph_velocity import AttentionOptions, GraphVelocity
 from wflow_plugins.velocities.relational_layer import RelationalLayer
 from wflow_plugins.velocities.relational_tokens import RelationalCodec
 
@@ -27,7 +27,7 @@ class RelationalTransformer(GraphVelocity):
     2210.05062), on weights Kofinas et al. 2024 (arXiv 2403.12143).
     """
 
-    class Config(Attention):
+    class Config(AttentionOptions):
         width: int = Field(64, ge=1, description="width of a node and of an edge")
         layers: int = Field(5, ge=1, description="attention layers")
         heads: int = Field(1, ge=1, description="attention heads; divide the width")

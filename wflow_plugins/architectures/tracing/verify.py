@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.parts import ResolvedView
 from wflow_core.symmetry.groups import Group, GroupElement, Part
+from wflow_core.symmetry.parts import ResolvedView
 from wflow_core.weights import WeightLayout
 
 TOLERANCE = 1e-9
