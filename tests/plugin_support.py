@@ -20,11 +20,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from wflow_core.cli.main import main
-from wflow_core.interfaces.hook import Hook, hookimpl
 from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.guidance import Guidance
+from wflow_core.interfaces.hook import Hook, hookimpl
+from wflow_core.interfaces.metric import Metric, MetricTree
 from wflow_core.symmetry import GroupElement
 from wflow_core.weights import WeightSet
 
@@ -228,6 +229,15 @@ class Drift(Guidance):
     def drift(self, x: Tensor, t: Tensor) -> Tensor:
         assert self.decode(x).shape == (len(x), self.architecture.symmetry.layout.size)
         return torch.full_like(x, self.config.strength)
+
+
+class LargestWeight(Metric):
+    """The largest weight of each network, with a heading of its own in tables."""
+
+    columns = {"loudest": "largest_weight.of_all"}
+
+    def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
+        return {"largest_weight": {"of_all": samples.weights.abs().amax(1)}}
 
 
 class Recorder(Hook):

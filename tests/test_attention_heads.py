@@ -47,7 +47,9 @@ def gauged(architecture: Architecture, w: Tensor) -> Tensor:
 
 
 def zoo_of(architecture: Architecture, w: Tensor) -> WeightSet:
-    return WeightSet.from_module(architecture.template, w, initial=random_weights(architecture, len(w), 9))
+    return WeightSet.from_module(
+        architecture.template, w, initial=random_weights(architecture, len(w), 9)
+    )
 
 
 @each

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from plugin_support import distribution, wflow
 
-from wflow_core.cli import doctor
+from wflow_core import registry
+from wflow_plugins.commands import examination, inspection
 
 DANCES = """
 import click
@@ -37,22 +38,28 @@ def listed(*options: str) -> dict[str, Any]:
     return {row["name"]: row["problem"] for row in rows if row["kind"] == "command"}
 
 
+OURS = ["doctor", "evaluate", "init", "report", "sample", "sweep"]
+
+
 def test_what_is_broken_is_named(site: Path) -> None:
-    missing = "there is no module 'not_there_at_all'"
-    known: dict[str, Any] = {"dance": None, "walk": None, "report": None}
-    assert listed() == listed("command") == known | {"gone": missing}
+    known: dict[str, Any] = dict.fromkeys(OURS) | {"dance": None, "walk": None}
+    assert listed() == listed("command") == known | {"gone": None}
+    found = inspection.problems(registry.plugins("command"))
+    by_source = {plugin.name: why for plugin, why in found.items()}
+    assert by_source == known | {"gone": "there is no module 'not_there_at_all'"}
     assert "dances_of_tests" not in sys.modules
-    found = listed("--check")
-    assert found["dance"] is None
-    assert found["walk"] == "(dances_of_tests:walk) is 'no command', not a click command"
-    assert found["gone"].startswith("(not_there_at_all:x) fails to import: ModuleNotFoundError: ")
+    tried = listed("--check")
+    assert {name: tried[name] for name in (*OURS, "dance")} == dict.fromkeys((*OURS, "dance"))
+    assert tried["walk"] == "(dances_of_tests:walk) is 'no command', not a click command"
+    gone = "fails to import from 'not_there_at_all:x': ModuleNotFoundError: "
+    assert tried["gone"].startswith(gone)
     result = wflow("plugins", "command", "--check")
     assert result.exit_code == 2
     assert "command 'gone' of of-dances 1.0; command 'walk' of of-dances 1.0" in result.stderr
 
 
 def test_the_doctor_sees_them(site: Path) -> None:
-    section = doctor.plugins()
-    assert section["commands"] == ["dance", "gone", "report", "walk"]
+    section = examination.plugins()
+    assert section["commands"] == sorted([*OURS, "dance", "gone", "walk"])
     broken = [entry["plugin"] for entry in section["broken"]]
     assert broken == ["command 'gone' of of-dances 1.0", "command 'walk' of of-dances 1.0"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings, strategies as st
+from metric_support import ClassTask
 from scipy.integrate import quad
 from scipy.stats import norm
 from sklearn.metrics import log_loss
@@ -14,7 +15,7 @@ from torch import Tensor
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.objective import Objective
-from wflow_core.testing.world import SmallTask, seeded, small_network, small_task, small_zoo
+from wflow_core.testing.world import SmallTask, seeded, small_network, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.metrics.calibration import Calibration
@@ -107,7 +108,7 @@ class Constant(SmallTask):
 
 
 def test_of_classes_alone_and_together() -> None:
-    zoo, task, network = small_zoo(), small_task(), small_network()
+    zoo, task, network = small_zoo(), ClassTask(), small_network()
     found = Calibration(task, network).measure(zoo, zoo)["calibration"]
     test = task.splits["test"]
     outputs = network.batched(zoo.weights, test.x, zoo.buffers)
@@ -157,14 +158,14 @@ def test_disagreement_counts_other_decisions() -> None:
     bias = layout.by_name["4.bias"].offset
     w[0, bias], w[1, bias], w[2, bias + 1] = 1.0, 9.0, 1.0
     networks = WeightSet.from_module(small_network().template, w)
-    metric = Disagreement(small_task(), small_network())
+    metric = Disagreement(ClassTask(), small_network())
     found = metric.measure(networks, networks)["disagreement"]
     assert sorted(found.tolist()) == [0.0, 1.0, 1.0]
     assert metric.measure(networks[:1], networks)["disagreement"] is None
 
 
 def test_disagreement_is_the_fraction_of_inputs() -> None:
-    zoo, task, network = small_zoo(runs=5, snapshots=1), small_task(), small_network()
+    zoo, task, network = small_zoo(runs=5, snapshots=1), ClassTask(), small_network()
     decided = network.batched(zoo.weights, task.splits["test"].x).argmax(-1)
     wanted = (decided.unsqueeze(0) != decided.unsqueeze(1)).float().mean(-1)
     metric = Disagreement(task, network)

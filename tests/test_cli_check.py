@@ -75,4 +75,4 @@ def test_data_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
 
 def test_where_data_is_is_told(tmp_path: Path) -> None:
     shown = wflow("check", write_spec(tmp_path)).stdout
-    assert shown.splitlines()[-1] == "data of task: comes with its package"
+    assert shown.splitlines()[1] == "data of task: comes with its package"

@@ -61,10 +61,10 @@ def test_other_errors_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_devices_from_python(tmp_path: Path) -> None:
-    assembly = wflow_core.assemble(wflow_core.spec_from_text(TINY))
-    with pytest.raises(WflowError, match=r"^device 'foo': not to be had here .*; try cpu$"):
-        wflow_core.run(assembly, tmp_path / "run", device="foo")
-    with pytest.raises(WflowError, match=r"^device 'cuda:77': not to be had here"):
+    components = wflow_core.assemble(wflow_core.spec_from_text(TINY))
+    with pytest.raises(WflowError, match=r"^device 'foo': not available; try cpu"):
+        wflow_core.run(components, tmp_path / "run", device="foo")
+    with pytest.raises(WflowError, match=r"^device 'cuda:77': not available"):
         wflow_core.load(tmp_path / "run", device="cuda:77")
     assert list(tmp_path.iterdir()) == []
     assert "is no run folder" in refused(wflow("evaluate", tmp_path / "run"))

@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 from hypothesis import given, strategies as st
+from metric_support import ClassTask
 from scipy.spatial.distance import jensenshannon
 from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.objective import Objective
-from wflow_core.testing.world import SmallTask, small_network, small_task, small_zoo
+from wflow_core.testing.world import SmallTask, small_network, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.diversity import Diversity, jensen_shannon
 
@@ -25,7 +26,7 @@ def constant(logits: list[list[float]]) -> WeightSet:
 
 
 def diversity(networks: WeightSet, **options: int) -> Tensor:
-    return Diversity(small_task(), small_network(), **options).measure(networks, networks)[
+    return Diversity(ClassTask(), small_network(), **options).measure(networks, networks)[
         "diversity"
     ]
 

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, strategies as st
+from metric_support import ClassTask
 from scipy.stats import hypergeom
 from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.task import Split
-from wflow_core.testing.world import SmallTask, seeded, small_network, small_task, small_zoo
+from wflow_core.testing.world import SmallTask, seeded, small_network, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics import error_iou, overlap
 from wflow_plugins.metrics.error_iou import ErrorIou, compare
@@ -86,14 +87,14 @@ def constant(*classes: int) -> WeightSet:
 
 
 def measured(samples: WeightSet, zoo: WeightSet) -> dict:
-    return ErrorIou(small_task(), small_network()).measure(samples, zoo)["error_iou"]
+    return ErrorIou(ClassTask(), small_network()).measure(samples, zoo)["error_iou"]
 
 
 def test_networks_that_are_wrong_on_the_same_inputs_and_on_others() -> None:
     found = measured(constant(1), constant(0, 0, 1))
     assert found["max"].tolist() == [1]
     assert found["mean"].tolist() == [pytest.approx(1 / 3)]
-    m, k = 15, int((small_task().splits["test"].y == 0).sum())  # class 1 is wrong on k of m
+    m, k = 15, int((ClassTask().splits["test"].y == 0).sum())  # class 1 is wrong on k of m
     chances = [by_scipy(k, m - k, m), by_scipy(k, m - k, m), by_scipy(k, k, m)]
     assert found["chance"].item() == pytest.approx(np.mean(chances))
     assert found["max_corrected"].item() == pytest.approx(1)
@@ -110,7 +111,7 @@ def test_a_copy_is_found_and_a_run_is_never_held_against_itself() -> None:
     zoo = small_zoo(runs=6, snapshots=3)
     copies = zoo[4:9]
     assert measured(copies, zoo)["max"].tolist() == [1] * 5
-    metric = ErrorIou(small_task(), small_network())
+    metric = ErrorIou(ClassTask(), small_network())
     wrong, found = metric.wrong(zoo), metric.measure(zoo, zoo)["error_iou"]
     pairs = iou(wrong, wrong)
     for name, reduce in (("max", torch.amax), ("mean", torch.mean)):

@@ -23,7 +23,6 @@ from wflow_core.weights import WeightSet
 from wflow_plugins.evaluation.evaluation import evaluate
 from wflow_plugins.evaluation.populations import Populations
 from wflow_plugins.matching import distances, matching
-from wflow_plugins.metrics import weight_distance
 
 
 class Allocations(TorchDispatchMode):
@@ -59,7 +58,7 @@ def drawn(c: Components, n: int, seed: int) -> WeightSet:
     return WeightSet.from_module(c.architecture.template, weights)
 
 
-@pytest.mark.parametrize("name", ["novelty", "weight_distance"])
+@pytest.mark.parametrize("name", ["novelty", "weight_distance", "loss_barrier"])
 def test_pairs_take_no_more_memory_than_the_zoo(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once, either side of the pairs would be several times as large as the zoo."""
     c = assembled(
@@ -67,8 +66,7 @@ def test_pairs_take_no_more_memory_than_the_zoo(name: str, monkeypatch: pytest.M
     )
     zoo, samples = drawn(c, 80, 0), drawn(c, 64, 1)
     size = zoo.weights.nbytes
-    for module in (distances, weight_distance):
-        monkeypatch.setattr(module, "PAIR_BYTES", size // 4)
+    monkeypatch.setattr(distances, "PAIR_BYTES", size // 4)
     with Allocations() as seen:
         evaluate(c, c.metrics, Populations(samples, zoo), torch.Generator().manual_seed(2))
     assert seen.largest <= size

@@ -167,7 +167,7 @@ class Curious(Hook):
     [
         (
             Typo,
-            r"hook 'x': wflow_stpe is not a hook method \(did you mean 'wflow_step'\?\); hook meth",
+            r"hook 'x': wflow_stpe is not a hook method \(did you mean 'wflow_step'\?\); there are",
         ),
         (Unmarked, "hook 'x': wflow_step is not marked with @hookimpl"),
         (

@@ -11,7 +11,7 @@ import pytest
 from plugin_support import distribution, own_distribution, wflow
 
 from wflow_core import registry
-from wflow_core.cli import inspection
+from wflow_plugins.commands import inspection
 
 CODEC = "from wflow_core.interfaces.codec import Codec\n"
 
@@ -31,8 +31,15 @@ def offer(site: Path, name: str, text: str | None, value: str = "{}:X") -> None:
     distribution(site, f"of-{name}", codecs={name: value.format(name)})
 
 
-def listed(*options: str) -> dict[str, Any]:
-    rows = json.loads(wflow("plugins", "codec", "--json", *options).stdout)
+def read() -> dict[str, str | None]:
+    """The problems of codecs of other distributions, by their sources."""
+    found = inspection.problems(registry.plugins("codec")).items()
+    return {p.name: why for p, why in found if p.distribution != "weightspace-flow"}
+
+
+def listed(kind: str, *options: str) -> dict[str, Any]:
+    """The same as `wflow plugins` says it of the plugins of a kind."""
+    rows = json.loads(wflow("plugins", kind, "--json", *options).stdout)
     others = (row for row in rows if row["distribution"] != "weightspace-flow")
     return {row["name"]: row["problem"] for row in others}
 
@@ -54,10 +61,16 @@ def listed(*options: str) -> dict[str, Any]:
 )
 def test_what_the_source_shows(site: Path, text: str | None, value: str, said: str) -> None:
     offer(site, "odd", text, value)
-    assert said in listed()["odd"]
+    assert said in (read()["odd"] or "")
     assert "odd" not in sys.modules
-    result = wflow("plugins", "codec")
-    assert result.exit_code == 0
+    # It is listed all the same, and tried where that is asked for.
+    assert listed("codec") == {"odd": None}
+    assert "odd" not in sys.modules
+    try:
+        result = wflow("plugins", "codec", "--check")
+    finally:
+        sys.modules.pop("odd", None)
+    assert result.exit_code == 2
     row = next(line for line in result.stdout.splitlines() if line.split()[1] == "odd")
     assert row.split()[2:5] == ["of-odd", "1.0", "broken:"]
 
@@ -76,7 +89,7 @@ def test_what_the_source_shows(site: Path, text: str | None, value: str, said: s
 )
 def test_sources_that_may_be_right(site: Path, text: str) -> None:
     offer(site, "fine", text)
-    assert listed() == {"fine": None}
+    assert read() == {"fine": None}
 
 
 def test_modules_in_packages_are_found_and_not_imported(site: Path) -> None:
@@ -88,7 +101,7 @@ def test_modules_in_packages_are_found_and_not_imported(site: Path) -> None:
             folder.joinpath("__init__.py").write_text("raise SystemExit\n")
         folder.joinpath("odd.py").write_text("class X: ...\n")
         distribution(site, package, codecs={package: f"{package}.inner.odd:X"})
-    assert listed() == {"plain_package": None, "name_space": None}
+    assert read() == {"plain_package": None, "name_space": None}
     assert not {"plain_package", "name_space"} & set(sys.modules)
 
 
@@ -100,9 +113,9 @@ def test_modules_in_packages_are_found_and_not_imported(site: Path) -> None:
         ("X = dict\n", "is <class 'dict'>, not a subclass of wflow_core.interfaces.codec.Codec"),
         (CODEC + "class X(Codec): ...\n", "does not implement decode, dim, encode, fit, "),
         (CODEC + "class X(Codec):\n    Config = dict\nX.__abstractmethods__ = frozenset()\n",
-         "its Config is <class 'dict'>, not a subclass"),
+         "has a Config <class 'dict'>, which is no subclass of Options"),
         (CODEC + "class X(Codec):\n    needs = 'magic'\nX.__abstractmethods__ = frozenset()\n",
-         "needs magic; what can be needed: data, symmetry, "),
+         "has needs or offers that are not frozensets of names"),
         (CODEC + "class X(Codec):\n    def __init__(self, a, b, c): ...\nX.__abstractmethods__ = "
          "frozenset()\n",
          "has an __init__(a, b, c) that cannot be called as (self, architecture, **options): "),
@@ -111,7 +124,7 @@ def test_modules_in_packages_are_found_and_not_imported(site: Path) -> None:
 def test_what_only_importing_shows(site: Path, text: str, said: str) -> None:
     offer(site, "late", text)
     try:
-        assert listed() == {"late": None}
+        assert read() == {"late": None}
         result = wflow("plugins", "codec", "--check")
     finally:
         sys.modules.pop("late", None)
@@ -131,9 +144,9 @@ def test_one_name_from_two_distributions_is_named(site: Path) -> None:
 def test_a_command_that_the_program_has_itself_is_named(site: Path) -> None:
     site.joinpath("two.py").write_text("import click\n\n@click.command()\ndef run(): ...\n")
     distribution(site, "of-two", commands={"run": "two:run", "dance": "two:run"})
-    rows = json.loads(wflow("plugins", "command", "--json").stdout)
-    said = {r["name"]: r["problem"] for r in rows if r["distribution"] == "of-two"}
-    assert said == {"run": "has the name of wflow's own command; rename it", "dance": None}
+    broken = json.loads(wflow("doctor", "--json").stdout)["plugins"]["broken"]
+    why = "has the name of a command of the core; rename it"
+    assert broken == [{"plugin": "command 'run' of of-two 1.0", "problem": why}]
 
 
 def test_what_is_installed_is_whole(site: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -69,6 +70,12 @@ def test_one_network_many_times_has_no_spread(zoo: WeightSet) -> None:
     assert novelty(same, zoo)["spread_ratio"] < 1e-4
 
 
+def test_one_network_alone_has_a_distance_to_the_zoo_and_no_spread(zoo: WeightSet) -> None:
+    found = novelty(permuted(zoo[:1]), zoo)
+    assert found["nearest_ratio"] < 1e-4
+    assert math.isnan(found["spread_ratio"])
+
+
 def test_ones_own_run_is_left_out(zoo: WeightSet) -> None:
     later = replace(zoo, weights=zoo.weights + 1e-3, step=zoo.step + 1)
     both = concat([zoo, later])
@@ -121,9 +128,7 @@ def test_model_average_averages_probabilities(zoo: WeightSet) -> None:
 def test_on_spheres_retrained_networks_are_as_new_as_the_zoo(
     source: ZooSource, zoo: WeightSet
 ) -> None:
-    spheres = assembled(
-        canonicalizers="[relu_sphere]", manifold="relu_sphere", metrics="[novelty]"
-    )
+    spheres = assembled(canonicalizers="[relu_sphere]", manifold="relu_sphere", metrics="[novelty]")
     (canonicalizer,) = spheres.canonicalizers
     canonical = canonicalizer.transform(zoo)
     fresh = canonicalizer.transform(source.retrain(16, torch.Generator().manual_seed(9)))

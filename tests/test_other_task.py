@@ -19,21 +19,22 @@ from plugin_support import (
 
 import wflow_core
 from wflow_core.assembly.assemble import assemble
-from wflow_core.assembly.builder import misfit
-from wflow_plugins.evaluation.table import columns
-from wflow_core.errors import SpecError
+from wflow_core.assembly.builder import mismatch
+from wflow_core.errors import SpecError, UnsupportedError
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, MetricTree
-from wflow_plugins.objectives import Regression
-from wflow_core.pipeline.driver import run as run_road
-from wflow_plugins.sweep.shared_cache import Siblings
-from wflow_plugins.stages.trained_flow import TrainedFlow
+from wflow_core.pipeline.driver import run as run_pipeline
 from wflow_core.specs.schema import spec_schema
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.testing.world import SmallTask
 from wflow_core.weights import WeightSet
+from wflow_plugins.evaluation.table import columns
+from wflow_plugins.metrics.model_average import ModelAverage
 from wflow_plugins.metrics.task_score import TaskScore
+from wflow_plugins.objectives import Regression
 from wflow_plugins.report.write import write_report
+from wflow_plugins.stages.trained_flow import NetworkFlow
+from wflow_plugins.sweep.shared_cache import SharedCache
 
 OTHER = "{type: breast_cancer, split_seed: 3}"
 METRICS = f"[task_score, {{type: task_score, task: {OTHER}}}, novelty]"
@@ -68,7 +69,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def flow(run: Path) -> TrainedFlow:
+def flow(run: Path) -> NetworkFlow:
     return wflow_core.load(run)
 
 
@@ -76,48 +77,48 @@ def numbers(run: Path) -> Any:
     return json.loads((run / "metrics.json").read_text())
 
 
-def test_it_stands_under_the_name_of_its_task(run: Path, flow: TrainedFlow) -> None:
-    a = flow.assembly
-    own, other = a.metrics[0].task, a.metrics[1].task
-    assert own is a.task
+def test_it_stands_under_the_name_of_its_task(run: Path, flow: NetworkFlow) -> None:
+    c = flow.components
+    own, other = c.metrics[0].task, c.metrics[1].task
+    assert own is c.task
     assert (own.config.split_seed, other.config.split_seed) == (0, 3)
     found, samples = numbers(run), flow.samples
-    expected = TaskScore(other, a.architecture).measure(samples, samples)["accuracy"]
+    expected = TaskScore(other, c.architecture).measure(samples, samples)["accuracy"]
     assert found["samples"]["breast_cancer"]["accuracy"]["mean"] == pytest.approx(
         expected.mean().item()
     )
     assert found["samples"]["accuracy"] != found["samples"]["breast_cancer"]["accuracy"]
-    for population in (found["zoo"], *found["nulls"].values()):
+    for population in (found["zoo"], *found["baselines"].values()):
         assert population["breast_cancer"].keys() == {"accuracy", "loss"}
     values = json.loads((run / "evaluation" / "manifest.json").read_text())["tensors"]
-    for path in ("samples", "zoo", "nulls/retrained"):
+    for path in ("samples", "zoo", "baselines/retrained"):
         assert values[f"{path}/breast_cancer/accuracy"]["shape"]
 
 
-def test_a_guidance_goes_down_the_loss_of_its_task(flow: TrainedFlow) -> None:
-    guidance = flow.assembly.guidance
+def test_a_guidance_goes_down_the_loss_of_its_task(flow: NetworkFlow) -> None:
+    guidance = flow.components.guidance
     assert guidance is not None
     # Built once: the metric's is the very same, so that the data is there once.
-    assert guidance.task is flow.assembly.metrics[1].task
-    assert guidance.task is not flow.assembly.task
+    assert guidance.task is flow.components.metrics[1].task
+    assert guidance.task is not flow.components.task
 
 
-def test_the_spec_of_the_run_says_it(run: Path, flow: TrainedFlow) -> None:
+def test_the_spec_of_the_run_says_it(run: Path, flow: NetworkFlow) -> None:
     whole = {"type": "breast_cancer", "test": 0.2, "val": 0.2, "split_seed": 3}
-    resolved, origins = flow.assembly.resolved, flow.assembly.origins
+    resolved, origins = flow.components.resolved, flow.components.origins
     assert resolved["metrics"][1] == {"type": "task_score", "task": whole}
     assert resolved["guidance"]["task"] == whole
     assert resolved["metrics"][0] == {"type": "task_score"}
     assert {"guidance.task", "metrics.1.task"} <= origins.keys()
     record = json.loads((run / "record.json").read_text())
-    assert record["tasks"].keys() == {"guidance.task", "metrics.1.task"}
+    assert {"guidance.task", "metrics.1.task"} <= record["read"].keys()
     assert record["plugins"] == origins
 
 
-def test_what_is_measured_again_and_by_name(run: Path, flow: TrainedFlow) -> None:
+def test_what_is_measured_again_and_by_name(run: Path, flow: NetworkFlow) -> None:
     known = {n: of for n, of in numbers(run).items() if n != "seconds"}
-    assert without_seconds(flow.evaluate().numbers) == without_seconds(known)
-    both = flow.evaluate(metrics=["task_score"]).numbers["samples"]
+    assert without_seconds(flow.evaluate()) == without_seconds(known)
+    both = flow.evaluate(metrics=["task_score"])["samples"]
     assert both == known["samples"]
 
 
@@ -138,11 +139,11 @@ def test_only_stages_that_it_concerns_are_made_again(
 ) -> None:
     lines = {"metrics": METRICS, "guidance": GUIDED, "hooks": "[log]"} | change
     spec = write_spec(tmp_path, tiny(**lines))
-    flow = assemble(spec_from_text(spec.read_text()))
+    components = assemble(spec_from_text(spec.read_text()))
     copied = tmp_path / "rows" / "before"
     copied.parent.mkdir()
     copied.symlink_to(run, target_is_directory=True)
-    run_road(flow, tmp_path / "rows" / "now", siblings=Siblings(tmp_path / "rows"))
+    run_pipeline(components, tmp_path / "rows" / "now", shared=SharedCache(tmp_path / "rows"))
     ends = [e for e in log_lines(tmp_path / "rows" / "now") if e["event"] == "stage_end"]
     assert [e["stage"] for e in ends if not e["reused"]] == again
 
@@ -155,7 +156,10 @@ WRONG = {
     "bare": ("task: irsi", "36: metrics.0.task: unknown task 'irsi' (did you mean 'iris'?)"),
     "its option": ("task: {type: iris, vall: 1}", "49: unknown option metrics.0.task.vall"),
     "no type": ("task: {val: 1}", "36: metrics.0.task.type is missing"),
-    "no mapping": ("task: 3", "36: metrics.0.task: input should be a mapping; got 3"),
+    "no mapping": (
+        "task: 3",
+        "36: metrics.0.task: input should be the name of a component, or a mapping with a `type`",
+    ),
     "the word itself": ("tsak: iris", "30: unknown option metrics.0.tsak (did you mean 'task'?)"),
     "no data": (
         "task: {type: gaussian, inputs: 30}",
@@ -167,8 +171,8 @@ WRONG = {
     ),
     "shape": (
         "task: iris",
-        "36: metrics.0.task: 'iris' has inputs [4] and 3 outputs; the networks of this run take "
-        "[30] and give 2",
+        "36: metrics.0.task: 'iris' has inputs [4] and 3 outputs; the networks of this run have "
+        "inputs [30] and 2 outputs",
     ),
 }
 
@@ -192,6 +196,12 @@ def test_the_same_of_a_guidance() -> None:
     assert found.startswith("s.yaml:14:35: guidance.task: 'iris' has inputs [4]")
 
 
+def test_null_is_the_task_of_the_run() -> None:
+    c = assemble(spec_from_text(tiny(metrics="[{type: task_score, task: null}]")))
+    assert c.metrics[0].task is c.task
+    assert c.resolved["metrics"] == [{"type": "task_score"}]
+
+
 def test_other_components_have_no_task_of_their_own() -> None:
     [found] = problems(tiny(solver="{type: euler, task: iris}"))
     assert "unknown option solver.task" in found
@@ -201,9 +211,9 @@ def test_networks_for_classes_are_not_measured_on_values() -> None:
     class Values(SmallTask):
         objective = Regression()
 
-    assert misfit(SmallTask(), SmallTask()) is None
-    assert misfit(Values(), SmallTask()) == (
-        "has the objective Regression; the networks of this run are of Classification"
+    assert mismatch(SmallTask(), SmallTask()) is None
+    assert mismatch(Values(), SmallTask()) == (
+        "has the objective Regression; the networks of this run are of SmallClassification"
     )
 
 
@@ -244,16 +254,19 @@ def test_a_plugin_cannot_have_the_word(site: Path) -> None:
 
 def test_columns_of_other_tasks() -> None:
     scores = {"accuracy": {"mean": 0.5}, "loss": {"mean": 1.0}, "model_average": {"accuracy": 1.0}}
-    assert columns([{"iris": scores}, {"model_average": {"accuracy": 1.0}}]) == {
-        "average accuracy": ("model_average", "accuracy"),
-        "iris accuracy": ("iris", "accuracy"),
-        "iris average accuracy": ("iris", "model_average", "accuracy"),
+    rows = [{"iris": scores}, {"model_average": {"accuracy": 1.0}}]
+    assert columns([TaskScore, ModelAverage], rows) == {
+        "average accuracy": "model_average.accuracy",
+        "iris accuracy": "iris.accuracy",
+        "iris average accuracy": "iris.model_average.accuracy",
     }
 
 
-def test_from_python_a_component_is_given_the_other_task(flow: TrainedFlow) -> None:
-    a = flow.assembly
-    metric = TaskScore(a.metrics[1].task, a.architecture)
-    metric.under = "elsewhere"
-    found = flow.evaluate(metrics=[metric]).numbers
-    assert found["zoo"]["elsewhere"]["accuracy"].keys() == {"mean", "std"}
+def test_from_python_a_metric_is_given_the_other_task(flow: NetworkFlow, run: Path) -> None:
+    c = flow.components
+    metric = TaskScore(c.metrics[1].task, c.architecture)
+    found, known = flow.evaluate(metrics=[metric]), numbers(run)
+    for name in ("zoo", "samples"):
+        assert found[name]["accuracy"] == known[name]["breast_cancer"]["accuracy"]
+    with pytest.raises(UnsupportedError, match="measures 'accuracy', as another metric does"):
+        flow.evaluate(metrics=[metric, c.metrics[0]])

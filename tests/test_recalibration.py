@@ -96,7 +96,9 @@ def test_one_batch_gives_the_moments_of_what_is_normalised() -> None:
     """Dropout is left out, and both calls of one layer count."""
     a = ARCHITECTURES["shared"]
     networks, x = made(a, 1), a.signature.draw(40, seeded(4)).double()
-    networks = WeightSet.from_module(a.template, networks.weights.double(), networks.buffers.double())
+    networks = WeightSet.from_module(
+        a.template, networks.weights.double(), networks.buffers.double()
+    )
     tensors = networks.layout.unflatten(networks.weights[0])
     seen = x @ tensors["linear.weight"].T + tensors["linear.bias"]
     again = (seen - seen.mean(0)) / (seen.var(0, correction=0) + 1e-5).sqrt()
@@ -124,7 +126,9 @@ def test_the_module_comes_back_as_it_was() -> None:
     recalibrate(a, networks, IMAGE.draw(8, seeded()))
     assert not any(layer.training for layer in a.template.modules())
     assert a.template.get_submodule("bn1").momentum == before.get_submodule("bn1").momentum
-    assert not any(layer._forward_hooks or layer._forward_pre_hooks for layer in a.template.modules())
+    assert not any(
+        layer._forward_hooks or layer._forward_pre_hooks for layer in a.template.modules()
+    )
     for name, tensor in a.template.state_dict().items():
         assert torch.equal(tensor, before.state_dict()[name])
     assert torch.equal(networks.buffers, kept)

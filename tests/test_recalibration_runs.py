@@ -13,13 +13,13 @@ from torch import Tensor
 
 import wflow_core
 from wflow_core.assembly.assemble import assemble
-from wflow_core.networks import recalibration
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
+from wflow_plugins.batchnorm import recalibration
 from wflow_plugins.batchnorm.recalibration import recalibrate
 from wflow_plugins.commands.export import read_networks
-from wflow_plugins.stages.trained_flow import TrainedFlow
+from wflow_plugins.stages.trained_flow import NetworkFlow
 
 ROWS, BATCH = 96, 32
 LINES = {
@@ -62,27 +62,28 @@ def run(tmp_path_factory: pytest.TempPathFactory, seen: Seen) -> Path:
 
 
 @pytest.fixture(scope="module")
-def flow(run: Path) -> TrainedFlow:
+def flow(run: Path) -> NetworkFlow:
     return wflow_core.load(run)
 
 
-def measured(flow: TrainedFlow, networks: WeightSet) -> Tensor:
-    a = flow.assembly
-    return recalibrate(a.architecture, networks, a.recalibration.rows, BATCH).buffers
+def measured(flow: NetworkFlow, networks: WeightSet) -> Tensor:
+    c = flow.components
+    rows = c.scope["recalibrate"].rows
+    return recalibrate(c.architecture, networks, rows, BATCH).buffers
 
 
-def test_samples_have_statistics_of_their_own(flow: TrainedFlow) -> None:
+def test_samples_have_statistics_of_their_own(flow: NetworkFlow) -> None:
     samples = flow.samples
     assert torch.equal(samples.buffers, measured(flow, samples))
-    default = WeightSet.from_module(flow.assembly.architecture.template, samples.weights)
+    default = WeightSet.from_module(flow.components.architecture.template, samples.weights)
     assert not torch.equal(samples.buffers, default.buffers)
     assert len(samples.buffers.unique(dim=0)) == len(samples)
 
 
-def test_all_are_measured_on_the_same_training_rows(flow: TrainedFlow, seen: Seen) -> None:
-    train = flow.assembly.task.splits["train"].x.flatten(1)
+def test_all_are_measured_on_the_same_training_rows(flow: NetworkFlow, seen: Seen) -> None:
+    train = flow.components.task.splits["train"].x.flatten(1)
     for _, inputs in seen:
-        assert torch.equal(inputs, flow.assembly.recalibration.rows)
+        assert torch.equal(inputs, flow.components.scope["recalibrate"].rows)
     rows = seen[0][1].flatten(1)
     assert len(rows) == ROWS
     assert (rows.unsqueeze(1) == train).all(-1).any(1).all()
@@ -91,44 +92,47 @@ def test_all_are_measured_on_the_same_training_rows(flow: TrainedFlow, seen: See
     assert not places.equal(places.sort().values)
 
 
+@pytest.mark.usefixtures("run")
 def test_whom_nobody_trained_and_no_others(seen: Seen) -> None:
-    """The samples, five nulls, and midpoints of each of eight populations, as is and matched."""
-    assert [len(networks) for networks, _ in seen] == [4] * 6 + [2] * 16
+    """The samples, five baselines one at a time, and midpoints of all eight populations, as is and
+    matched."""
+    wanted = [4, 2, 2, 2, 2, *5 * [4, 2, 2], 2, 2]
+    assert [len(networks) for networks, _ in seen] == wanted
 
 
 def test_the_zoo_keeps_the_statistics_that_it_was_trained_with(
-    run: Path, flow: TrainedFlow
+    run: Path, flow: NetworkFlow
 ) -> None:
     assert torch.equal(flow.zoo.buffers, tensors(run, "zoo")["buffers"])
     assert not torch.allclose(flow.zoo.buffers, measured(flow, flow.zoo), atol=1e-3)
 
 
-def test_it_is_measured_again_as_the_run_measured_it(run: Path, flow: TrainedFlow) -> None:
+def test_it_is_measured_again_as_the_run_measured_it(run: Path, flow: NetworkFlow) -> None:
     known = json.loads((run / "metrics.json").read_text())
     known = {name: of for name, of in known.items() if name != "seconds"}
-    assert without_seconds(flow.evaluate().numbers) == without_seconds(known)
-    named = flow.evaluate(metrics=["loss_barrier"]).numbers["samples"]
+    assert without_seconds(flow.evaluate()) == without_seconds(known)
+    named = flow.evaluate(metrics=["loss_barrier"])["samples"]
     assert named["loss_barrier"] == known["samples"]["loss_barrier"]
 
 
-def test_more_samples_and_their_files(run: Path, flow: TrainedFlow, tmp_path: Path) -> None:
+def test_more_samples_and_their_files(run: Path, flow: NetworkFlow, tmp_path: Path) -> None:
     more = flow.sample(3, seed=1)
     assert torch.equal(more.buffers, measured(flow, more))
     wflow("sample", run, "--networks", 3, "--seed", 1, "--out", tmp_path / "more")
-    read = read_networks(tmp_path / "more", flow.assembly.architecture.template)
+    read = read_networks(tmp_path / "more", flow.components.architecture.template)
     torch.testing.assert_close(read.buffers, more.buffers)
 
 
 def test_without_it_samples_have_the_buffers_of_a_fresh_module(
-    flow: TrainedFlow, tmp_path: Path
+    flow: NetworkFlow, tmp_path: Path
 ) -> None:
     lines = LINES | {"sample": "{networks: 4, recalibrate: null}", "metrics": "[]"}
-    assembly = assemble(spec_from_text(tiny(**lines)))
-    assert assembly.resolved["sample"]["recalibrate"] is None
-    wflow_core.run(assembly, tmp_path / "run")
+    components = assemble(spec_from_text(tiny(**lines)))
+    assert components.resolved["sample"]["recalibrate"] is None
+    wflow_core.run(components, tmp_path / "run")
     found = wflow_core.load(tmp_path / "run").samples  # what was resolved is read back
     torch.testing.assert_close(found.weights, flow.samples.weights)
-    default = WeightSet.from_module(flow.assembly.architecture.template, found.weights)
+    default = WeightSet.from_module(flow.components.architecture.template, found.weights)
     assert torch.equal(found.buffers, default.buffers)
 
 
@@ -144,9 +148,10 @@ def test_runs_without_batch_norm_are_as_they_were(tmp_path: Path) -> None:
 
 def test_what_is_built_at_another_architecture_recalibrates_that_one() -> None:
     wide = "{networks: 3, architecture: {type: mlp, hidden: [6]}}"
-    assembly = assemble(spec_from_text(tiny(sample=wide)))
-    other = assembly.sampled
+    components = assemble(spec_from_text(tiny(sample=wide)))
+    other = components.stages["sample"].components(components)
     assert isinstance(other.architecture, Mlp)
-    assert other.recalibration.architecture is other.architecture
-    assert all(metric.recalibrate is other.recalibration for metric in other.metrics)
-    assert assembly.recalibration.architecture is assembly.architecture
+    assert other.architecture is not components.architecture
+    for c in (components, other):
+        assert c.scope["recalibrate"].architecture is c.architecture
+        assert all(metric.recalibrate is c.scope["recalibrate"] for metric in c.metrics)

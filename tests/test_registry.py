@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def test_a_plugin_that_fails_to_import(site: Path, tmp_path: Path) -> None:
     assert message == (
         f"wflow: {tmp_path / 'spec.yaml'}:6:8: prior: prior 'broken' of broken-plugins 3.1.4 fails "
         "to import from 'breaks_on_import:Prior': ModuleNotFoundError: No module named "
-        "'a_package_that_is_not_there'; mend or reinstall broken-plugins"
+        "'a_package_that_is_not_there'; fix or reinstall broken-plugins"
     )
     assert not (tmp_path / "o").exists()
     # What does not name it does not see it.
@@ -132,8 +133,8 @@ CODEC = "from wflow_core.interfaces import codec\nclass Codec(codec.Codec):\n   
         ),
         (CODEC, "does not implement decode, dim, encode, fit, "),
         (
-            CODEC + "    def __init__(self, **kw): ...\nCodec.__abstractmethods__ = frozenset()\n",
-            "has an __init__(**kw) that cannot be called as (self, architecture, **options): ",
+            CODEC + "    def __init__(self, a): ...\nCodec.__abstractmethods__ = frozenset()\n",
+            "has an __init__(a) that cannot be called as (self, architecture, **options): ",
         ),
     ],
 )
@@ -156,6 +157,51 @@ def test_a_plugin_is_imported_only_when_it_is_named(site: Path, tmp_path: Path) 
     assert lazy not in sys.modules
 
 
+COUNT = """
+import importlib.metadata, sys
+from unittest.mock import patch
+from wflow_core import registry
+with patch.object(registry, "distributions", wraps=importlib.metadata.distributions) as scan:
+    from wflow_core.assembly.assemble import assemble
+    from wflow_core.specs.spec import load_spec
+    assemble(load_spec(sys.argv[1]))
+    assemble(load_spec(sys.argv[1]))
+    print(scan.call_count)
+"""
+
+
+def test_metadata_of_packages_is_scanned_once(tmp_path: Path) -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", COUNT, write_spec(tmp_path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert found.stdout == "1\n"
+
+
+def test_what_comes_and_goes_on_the_path_is_seen_without_a_restart(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def names() -> set[str]:
+        return {p.name for p in registry.plugins("codec")} & {"first", "second", "elsewhere"}
+
+    assert names() == set()
+    distribution(site, "first", codecs={"first": "plugin_support:Rotation"})
+    assert names() == {"first"}
+    assert registry.load("codec", "first").__name__ == "Rotation"
+    second = distribution(site, "second", codecs={"second": "plugin_support:Rotation"})
+    assert names() == {"first", "second"}
+    shutil.rmtree(second)
+    assert names() == {"first"}
+    # Another folder on the path, such as one that did not exist before.
+    later = tmp_path / "later"
+    monkeypatch.syspath_prepend(later)
+    assert names() == {"first"}
+    distribution(later, "elsewhere", codecs={"elsewhere": "plugin_support:Rotation"})
+    assert names() == {"first", "elsewhere"}
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p != str(site)])
+    assert names() == {"elsewhere"}
+
+
 def test_commands_of_plugins(site: Path) -> None:
     text = "import click\n\n@click.command()\ndef hello():\n    click.echo('hello there')\n"
     good = module(site, "good_command", text)
@@ -167,7 +213,7 @@ def test_commands_of_plugins(site: Path) -> None:
     shown = wflow("--help").stdout
     assert "hello" in shown
     assert wflow("hello").stdout == "hello there\n"
-    assert "command 'bad' of more-commands 0.9 (bad_command:bad) fails to import: " in refused(
+    assert "command 'bad' of more-commands 0.9 fails to import from 'bad_command:bad': " in refused(
         wflow("bad")
     )
     assert "command 'odd' of more-commands 0.9" in refused(wflow("odd"))
@@ -215,7 +261,10 @@ def test_a_codec_end_to_end(site: Path, tmp_path: Path) -> None:
             {"velocity": "neuron_transformer"},
             "8:11: velocity: 'neuron_transformer' needs the symmetry",
         ),
-        ({"prior": "initializer"}, "6:8: prior: 'initializer' needs the architecture's own init"),
+        (
+            {"prior": "initializer"},
+            "6:8: prior: 'initializer' needs the architecture's initialiser",
+        ),
     ],
 )
 def test_what_a_codec_hides(site: Path, lines: dict[str, str], said: str) -> None:
@@ -235,13 +284,13 @@ def test_a_canonicalizer_end_to_end(site: Path, tmp_path: Path) -> None:
     assert wflow("run", spec, "--out", out).exit_code == 0
     zoo, canonical = tensors(out, "zoo"), tensors(out, "canonical")
     flow = wflow_core.load(out)
-    [by_norm, _] = flow.assembly.canonicalizers
+    [by_norm, _] = flow.components.canonicalizers
     ordered = by_norm.norms(canonical["weights"])
     assert torch.equal(ordered, ordered.sort(1).values)
     assert not torch.equal(by_norm.norms(zoo["weights"]), ordered)
     # The function stays, initialisations move along, and the flow learns from what moved.
-    x = flow.assembly.task.splits["test"].x
-    outputs = [flow.assembly.architecture.batched(s["weights"], x) for s in (zoo, canonical)]
+    x = flow.components.task.splits["test"].x
+    outputs = [flow.components.architecture.batched(s["weights"], x) for s in (zoo, canonical)]
     torch.testing.assert_close(outputs[0], outputs[1])
     moved = [s["weights"] - s["initial"] for s in (zoo, canonical)]
     torch.testing.assert_close(moved[0].norm(dim=1), moved[1].norm(dim=1))
@@ -290,6 +339,7 @@ def test_another_version_of_a_plugin_is_not_the_same_run(site: Path, tmp_path: P
     assert wflow("run", spec, "--out", out).exit_code == 0
     metadata = info / "METADATA"
     metadata.write_text(metadata.read_text().replace("2.5", "2.6"))
+    info.rename(info.with_name(info.name.replace("2.5", "2.6")))  # as an installer does
     result = wflow("run", spec, "--out", out)
     assert result.exit_code == 0
     assert "collect  found finished" in result.stderr

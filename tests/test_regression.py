@@ -1,4 +1,4 @@
-"""Objective and tasks of regression, and the road with them."""
+"""Objective and tasks of regression, and whole runs on them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 import wflow_core
 from wflow_core.errors import DataError, UnsupportedError
-from wflow_plugins.objectives import Regression
 from wflow_core.testing.world import seeded, small_network
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere
+from wflow_plugins.objectives import Regression
 from wflow_plugins.tasks.diabetes import Diabetes
 from wflow_plugins.tasks.regression_1d import Regression1d
 
@@ -39,7 +39,8 @@ def test_the_average_is_a_mixture_and_predicts_its_mean() -> None:
     parts = Independent(Normal(f.transpose(0, 1), 0.5), 1)
     mixture = MixtureSameFamily(Categorical(torch.ones(7, 4, dtype=torch.float64)), parts)
     torch.testing.assert_close(objective.average_loss(f, y), -mixture.log_prob(y))
-    torch.testing.assert_close(objective.to_probabilities_or_values(objective.average(f)), mixture.mean)
+    mean = objective.to_probabilities_or_values(objective.average(f))
+    torch.testing.assert_close(mean, mixture.mean)
     scores = objective.average_score(f, y)
     assert scores["loss"] == objective.average_loss(f, y).mean()
     assert scores["rmse"] == objective.score(f.mean(0), y)["rmse"]
@@ -107,15 +108,15 @@ SMALL = [
 
 
 @pytest.mark.parametrize("name", ["regression_1d", "diabetes"])
-def test_the_whole_road(tmp_path: Path, name: str) -> None:
+def test_a_whole_run(tmp_path: Path, name: str) -> None:
     example = Path(__file__).parents[1] / "examples" / f"{name}.yaml"
-    assembly = wflow_core.assemble(wflow_core.load_spec(example, SMALL))
-    found = wflow_core.run(assembly, tmp_path / "run")
-    for population in (found["zoo"], found["samples"], found["nulls"]["retrained"]):
+    components = wflow_core.assemble(wflow_core.load_spec(example, SMALL))
+    found = wflow_core.run(components, tmp_path / "run")
+    for population in (found["zoo"], found["samples"], found["baselines"]["retrained"]):
         assert population.keys() >= {"r2", "rmse", "loss", "model_average", "calibration"}
         assert population["model_average"]["loss"] < population["loss"]["mean"]
         assert set(population["calibration"]["coverage"]) == {"50", "90"}
-    flow, test = wflow_core.load(tmp_path / "run"), assembly.task.splits["test"]
+    flow, test = wflow_core.load(tmp_path / "run"), components.task.splits["test"]
     rmse = (flow.predict(test.x) - test.y).square().mean().sqrt().item()
     assert rmse == pytest.approx(found["samples"]["model_average"]["rmse"], rel=1e-4)
     page = (tmp_path / "run/report.html").read_text("utf-8")

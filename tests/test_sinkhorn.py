@@ -65,7 +65,9 @@ def test_permutation_matrices_act_as_the_element_does(block: Block) -> None:
 
 def brought(name: str, w: Tensor, reference: Tensor, **options: object) -> Tensor:
     architecture = OfBlock(name)
-    component = SinkhornRebasin(architecture, TrainingOnly(architecture), reference_updates=0, **options)
+    component = SinkhornRebasin(
+        architecture, TrainingOnly(architecture), reference_updates=0, **options
+    )
     component.reference = reference
     return architecture.symmetry.act(w, component.group_element(w))
 
@@ -85,7 +87,8 @@ def test_the_polish_turns_signs_too() -> None:
     reference = block.weights(1, 3)
     moved = copied(block.symmetry, reference.expand(6, -1), seed=1)
     rough, polished = (
-        (brought("tanh mlp", moved, reference, refine_sweeps=n) - reference).norm(dim=1) for n in (0, 3)
+        (brought("tanh mlp", moved, reference, refine_sweeps=n) - reference).norm(dim=1)
+        for n in (0, 3)
     )
     assert (polished < rough).all()
 

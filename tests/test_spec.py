@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from wflow_core import registry
 from wflow_core.assembly.assemble import assemble
 from wflow_core.errors import SpecError
 from wflow_core.specs.located_yaml import dump, read_text
-from wflow_core.specs.spec import load_spec, spec_from_text, spec_model, stage_names
+from wflow_core.specs.spec import load_spec, spec_from_text, spec_model
 
 
 def problems(text: str, *overrides: str) -> list[str]:
@@ -24,7 +25,7 @@ def installed(kind: str) -> str:
     return f"installed: {', '.join(plugin.name for plugin in registry.plugins(kind))}"
 
 
-FIELDS = list(spec_model(stage_names({})).model_fields)
+FIELDS = list(spec_model(registry.defaults()["stages"]).model_fields)
 ZOO = "{type: train, networks: 24, epochs: 2, optimizer: {lr: %s}}"
 LAUGHS = "l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"l{i}: &l{i} [{', '.join([f'*l{i - 1}'] * 10)}]\n" for i in range(1, 9)
@@ -43,8 +44,7 @@ WRONG = {
     "no list": (tiny(metrics="novelty"), "12:10: metrics: input should be a list; got 'novelty'"),
     "no mapping": (
         tiny(task="[x]"),
-        "3:7: task: input should be the name of a component, or a mapping with a `type`; "
-        "got ['x']",
+        "3:7: task: input should be the name of a component, or a mapping with a `type`; got ['x']",
     ),
     "missing": (tiny(prior=None), "1:1: prior is missing"),
     "missing, explained": (tiny(name=None), "1:1: name is missing (names the run folder)"),
@@ -168,6 +168,55 @@ WRONG = {
     ),
     "control character": (TINY + "x\x07", "14:2: not text: character 0x07"),
     "no mapping at all": ("- 1\n", "1:1: a spec must be a mapping of names"),
+    "unknown stage": (
+        tiny(train=None, sample=None, stages="[collect, trian]"),
+        "12:19: stages.1: unknown stage 'trian' (did you mean 'train'?); " + installed("stage"),
+    ),
+    "stage twice": (
+        tiny(train=None, sample=None, stages="[collect, collect]"),
+        "12:19: stages.1: stage 'collect' is given twice",
+    ),
+    "stage that is no name": (
+        tiny(train=None, sample=None, stages="[collect, [x]]"),
+        "12:19: stages.1: input should be a valid string; got ['x']",
+    ),
+    "stages that are no list": (
+        tiny(stages="collect"),
+        "14:9: stages: input should be a list; got 'collect'",
+    ),
+    "a type of a stage": (
+        tiny(sample="{type: sample}"),
+        "11:10: unknown option sample.type; options: networks, batch_size, architecture, "
+        "recalibrate, condition, guidance_scale",
+    ),
+    "options of a stage that are no mapping": (
+        tiny(sample="8"),
+        "11:9: sample: input should be a mapping; got 8",
+    ),
+    "unknown option of a stage without options": (
+        tiny(collect="{networks: 3}"),
+        "14:11: unknown option collect.networks",
+    ),
+    "unknown baseline": (
+        tiny(baselines="[soup, soop]"),
+        "14:19: baselines.1: unknown baseline 'soop' (did you mean 'soup'?); "
+        + installed("baseline"),
+    ),
+    "option of an optimizer": (
+        tiny(train="{optimizer: {type: muon, lr: x}}"),
+        "9:37: train.optimizer.lr: input should be a valid number; got 'x'",
+    ),
+    "need: of a component of a stage": (
+        tiny(
+            task="gaussian",
+            zoo="gaussian",
+            prior="gaussian",
+            coupling="independent",
+            metrics="[]",
+            train="{losses: [function]}",
+        ),
+        "9:18: train.losses.0: 'function' needs a task with data; this task has none",
+    ),
     "need: a prior": (
         tiny(prior="gaussian"),
         "7:11: coupling: 'trajectory' needs the prior `initializer`, since pairs start at "
@@ -203,6 +252,35 @@ def test_all_problems_at_once_in_the_order_of_the_file() -> None:
     places = [line.split(": ")[0] for line in problems(text)]
     expected = ["2:7", "5:13", "8:11", "9:9", "9:35", "12:11", "12:45", "14:1", "14:15"]
     assert places == [f"s.yaml:{place}" for place in expected]
+
+
+def test_problems_of_components_that_others_hold_are_told_beside_those_of_the_others() -> None:
+    zoos = "{a: {type: train, epochs: 0}, b: {type: trane}, c: 3, d: {type: train, task: irsi}}"
+    found = problems(
+        tiny(
+            zoo=f"{{type: union, zoos: {zoos}, nope: 1}}",
+            train="{iteration: 1, time: betta, losses: [3, fnction, {type: function, weight: -1}]}",
+            sample="{networks: 1, architecture: {type: mpl}}",
+        )
+    )
+    told = [line.split(" ", 1)[1].removeprefix("unknown option ") for line in found]
+    assert [re.split("[:; ]", line)[0] for line in told] == [
+        "zoo.zoos.a.epochs", "zoo.zoos.b", "zoo.zoos.c", "zoo.zoos.d.task", "zoo.nope",
+        "train.iteration", "train.time", "train.losses.0", "train.losses.1",
+        "train.losses.2.weight", "sample.networks", "sample.architecture",
+    ]  # fmt: skip
+    assert all(line.startswith("s.yaml:") for line in found)
+
+
+def test_components_that_do_not_fit_are_told_together() -> None:
+    """Those that look at the others when all are built."""
+    text = tiny(
+        sample="{networks: 8, guidance_scale: 2}",
+        metrics="[likelihood]",
+        solver="{type: guided_euler, noise: 1}",
+    )
+    places = [line.split(": ")[0] for line in problems(text)]
+    assert places == ["s.yaml:11:9", "s.yaml:12:11"]
 
 
 def test_needs_that_are_not_met_are_told_together() -> None:

@@ -138,7 +138,9 @@ def test_scaling_any_network_of_an_orbit_gives_one_representative() -> None:
     moved = SYMMETRY.random(4, seeded(2), torch.float64)
     moved = type(moved)(scale=moved.scale)
     other = SYMMETRY.act(w, moved)
-    torch.testing.assert_close(to.act(w, to.group_element(w)), to.act(other, to.group_element(other)))
+    torch.testing.assert_close(
+        to.act(w, to.group_element(w)), to.act(other, to.group_element(other))
+    )
 
 
 def test_a_dead_unit_is_named() -> None:

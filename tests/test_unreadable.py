@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from wflow_core.errors import DataError, StoreError
-from wflow_plugins.commands.export import read_networks, write_networks
 from wflow_core.storage.store import Store
 from wflow_core.weights import WeightSet
+from wflow_plugins.commands.export import read_networks, write_networks
 
 
 @pytest.fixture

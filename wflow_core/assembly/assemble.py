@@ -33,9 +33,14 @@ def assemble(spec: Spec) -> Components:
         SpecError: with every problem, each at its location.
     """
     components = _assemble(spec, {})
-    builder = Builder(spec, components.built)
+    builder, problems = Builder(spec, components.built), list[str]()
     for path, component in components.built.items():
-        builder.locate_errors(partial(component.check, components), path)
+        try:
+            builder.locate_errors(partial(component.check, components), path)
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(sorted(problems, key=location_key))
     return components
 
 

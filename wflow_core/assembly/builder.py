@@ -14,7 +14,7 @@ from wflow_core.interfaces.task import Task
 from wflow_core.registry import context_of
 from wflow_core.seeds import stage_seed
 from wflow_core.space import unmet_needs
-from wflow_core.specs.problems import dotted
+from wflow_core.specs.problems import dotted, location_key
 from wflow_core.specs.resolve import TASK
 from wflow_core.specs.spec import Spec
 
@@ -118,14 +118,15 @@ class Builder:
         """Call, and tell an error with its location in the spec.
 
         Raises:
-            SpecError: in place of any other of wflow's errors.
+            SpecError: in place of any other of wflow's errors, with what was noted before.
         """
         try:
             return make()
         except SpecError:
             raise
         except WflowError as error:
-            raise SpecError([f"{self._where(path)}: {error}"]) from error
+            found = {*self.problems, f"{self._where(path)}: {error}"}
+            raise SpecError(sorted(found, key=location_key)) from error
 
     def _where(self, path: KeyPath) -> str:
         return f"{self.spec.source.location(path)}: {dotted(path)}"

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -75,12 +74,21 @@ class LazyCommands(click.Group):
 def _short_help(plugin: registry.Plugin) -> str:
     """The first line of a command's docstring, read from its source."""
     with suppress(Exception):  # help must not fail for a broken plugin
-        spec = find_spec(plugin.entry_point.module)
-        tree = ast.parse(Path(str(spec and spec.origin)).read_text("utf-8"))
+        tree = ast.parse(_source(plugin.entry_point.module).read_text("utf-8"))
         named = (n for n in tree.body if getattr(n, "name", None) == plugin.entry_point.attr)
-        text = ast.get_docstring(next(named)) or ""  # type: ignore[arg-type]
-        return text.partition("\n")[0].rstrip(".")
+        if text := ast.get_docstring(next(named)):  # type: ignore[arg-type]
+            return text.partition("\n")[0].rstrip(".")
     return f"(from {plugin.origin})"
+
+
+def _source(module: str) -> Path:
+    """The file of a module, found without importing its packages."""
+    names, origin, path = module.split("."), "", None
+    for depth in range(1, len(names) + 1):
+        found = (each.find_spec(".".join(names[:depth]), path) for each in sys.meta_path)
+        spec = next(each for each in found if each)
+        origin, path = str(spec.origin), spec.submodule_search_locations
+    return Path(origin)
 
 
 def _detach_stream(stream: Any) -> None:

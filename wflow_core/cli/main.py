@@ -21,7 +21,7 @@ from wflow_core.cli.options import (
     THREADS,
 )
 from wflow_core.cli.plugins import plugins
-from wflow_core.cli.run_options import run_arguments, with_run_options
+from wflow_core.cli.run_options import RunCommand, run_arguments
 
 if TYPE_CHECKING:
     from wflow_core.interfaces.components import Components
@@ -37,14 +37,13 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(cls=RunCommand)
 @SPEC
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder [runs/NAME-SEED].")
 @click.option("--seed", type=click.IntRange(0, MAX_SEED), help="Seed, in place of the spec's.")
 @SET
 @DEVICE
 @THREADS
-@with_run_options
 @click.option("--overwrite", is_flag=True, help="Replace what differs in a used folder.")
 @ALLOW_CODE
 @JSON

@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from wflow_core import registry
+from wflow_core.errors import PluginError
 
 if TYPE_CHECKING:
     import torch
@@ -33,11 +36,18 @@ class RunOption:
     arguments: Callable[[Any, Components, torch.device], Mapping[str, Any]]
 
 
-def with_run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of all plugins to a command."""
-    for option in _options():
-        command = option.option(command)
-    return command
+class RunCommand(click.Command):
+    """A command with the options of all plugins, imported when it is called."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        added = click.Command(None)
+        try:
+            for option in _options():
+                option.option(added)
+        except PluginError as error:
+            raise click.UsageError(str(error)) from error
+        *own, help_option = super().get_params(ctx)
+        return [*own, *added.params, help_option]
 
 
 def run_arguments(

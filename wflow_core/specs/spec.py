@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, create_model
 
-from wflow_core.errors import SpecError
-from wflow_core.interfaces.component import Options, Slot
+from wflow_core.errors import PluginError, SpecError
+from wflow_core.interfaces.component import ComponentSpec, Options, Slot
 from wflow_core.interfaces.components import KeyPath
-from wflow_core.registry import KINDS, defaults
+from wflow_core.registry import KINDS, defaults, load
 from wflow_core.specs.located_yaml import LocatedYaml, read_file, read_text
 from wflow_core.specs.overrides import override
 from wflow_core.specs.problems import dotted, location_key, validate
-from wflow_core.specs.resolve import Named, ResolvedComponent, resolve
+from wflow_core.specs.resolve import Named, ResolvedComponent, resolve, written
 
 STAGES = "stages"
 
@@ -102,24 +102,40 @@ def parse(source: LocatedYaml, overrides: Sequence[str] = (), allow_code: bool =
         raise SpecError([*source.problems, wrong])
     for assignment in overrides:
         override(source, assignment)
-    stages = stage_names(source.data)
-    options, problems = validate(spec_model(stages), source.data, source, ())
-    named = list(iter_components(source.data, stages))
-    components, more = resolve(named, source, allow_code)
+    stages = _stage_names(source.data)
+    model, unusable = spec_model(list(stages.values())), stage_problems(source, stages)
+    options, problems = validate(model, source.data, source, ())
+    named = written(model, {**defaults(), **source.data})
+    usable = [name for at, name in stages.items() if at not in unusable]
+    sections = iter_sections(source.data, usable)
+    components, more = resolve([*named, *sections], source, allow_code)
     # What could not be read is wrong in its location already.
     unread = {location_key(line)[:3] for line in source.problems}
-    problems = [line for line in problems + more if location_key(line)[:3] not in unread]
+    problems = [*problems, *more, *unusable.values()]
+    problems = [line for line in problems if location_key(line)[:3] not in unread]
     if options is None or problems or source.problems:
         raise SpecError(sorted({*source.problems, *problems}, key=location_key))
     return Spec(options, source, components)
 
 
-def stage_names(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """The stages of a spec that may be invalid."""
+def _stage_names(data: Mapping[str, Any]) -> dict[int, str]:
+    """The stages of a spec that may be invalid, by their place in the list."""
     given = data.get(STAGES)
-    if isinstance(given, list) and all(isinstance(name, str) for name in given):
-        return tuple(given)
-    return tuple(defaults().get(STAGES, ()))
+    names = given if isinstance(given, list) else defaults().get(STAGES, ())
+    return {i: name for i, name in enumerate(names) if isinstance(name, str)}
+
+
+def stage_problems(source: LocatedYaml, stages: Mapping[int, str]) -> dict[int, str]:
+    """A line for each stage that is unknown, broken or given twice, by its place in the list."""
+    problems: dict[int, str] = {}
+    for i, name in stages.items():
+        try:
+            load("stage", name)
+            if name in list(stages.values())[:i]:
+                raise PluginError(f"stage {name!r} is given twice")
+        except PluginError as error:
+            problems[i] = f"{source.location((STAGES, i))}: {STAGES}.{i}: {error}"
+    return problems
 
 
 def spec_model(stages: Sequence[str]) -> type[SpecOptions]:
@@ -135,26 +151,19 @@ def spec_model(stages: Sequence[str]) -> type[SpecOptions]:
             fields[of.field] = (tuple[one, ...], tuple(default or ()))
         else:
             fields[of.field] = (one, ...) if of.required else (one, default)
-    fields |= {name: (dict[str, Any], {}) for name in stages}
+    taken = {*fields, *SpecOptions.model_fields}
+    fields |= {name: (dict[str, Any], {}) for name in stages if name not in taken}
     fields[STAGES] = (tuple[str, ...], tuple(defaults().get(STAGES, ())))
     model: type[SpecOptions] = create_model("Spec", __base__=SpecOptions, **fields)
     return model
 
 
-def iter_components(data: Mapping[str, Any], stages: Sequence[str]) -> Iterator[Named]:
-    """Every component that a spec names, however invalid the rest: ``(kind, path, value)``."""
-    for kind, of in KINDS.items():
-        if of.field is None or of.field == STAGES:
-            continue
-        value = data.get(of.field, defaults().get(of.field))
-        if of.many and isinstance(value, list | tuple):
-            yield from ((kind, (of.field, i), each) for i, each in enumerate(value))
-        elif not of.many and value is not None:
-            yield kind, (of.field,), value
-    for i, name in enumerate(stages):
-        section = data.get(name) or {}
-        if isinstance(section, dict) and "type" not in section and name not in stages[:i]:
-            yield "stage", (name,), {"type": name, **section}
+def iter_sections(data: Mapping[str, Any], stages: Iterable[str]) -> Iterator[Named]:
+    """The options of each stage: ``(kind, path, value)``."""
+    for name in stages:
+        section = data.get(name, {})
+        if isinstance(section, dict):
+            yield "stage", (name,), ComponentSpec("stage", name, section)
 
 
 def _parent(data: Any, path: KeyPath) -> Any:

@@ -46,13 +46,6 @@ class ArchitectureContract(Contract):
         after = networks(moved[0], x, moved[1])
         assert (after - before).abs().max() <= 1e-9 * (1 + before.abs().max())
 
-    def test_acting_on_weights_is_acting_on_nodes(self) -> None:
-        weights, _, element = self._moved()
-        symmetry = self.architecture().symmetry
-        by_nodes = symmetry.graph.act(symmetry.graph.split(weights), element)
-        for name, piece in symmetry.graph.split(symmetry.act(weights, element)).items():
-            torch.testing.assert_close(piece, by_nodes[name])
-
     def test_initialisations_are_many_seeded_and_like_the_module(self) -> None:
         architecture = self.architecture()
         drawn = architecture.initialize(8, seeded())

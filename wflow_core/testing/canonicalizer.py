@@ -70,11 +70,11 @@ class CanonicalizerContract(Contract):
     def test_chunks_do_not_matter(self) -> None:
         component, zoo = self.make(), self.zoo()
         component.fit(zoo)
-        whole, cut = component.transform(zoo), component.transform(zoo, chunk=5)
+        whole, cut = component.transform(zoo), component.transform(zoo, size=5)
         torch.testing.assert_close(whole.weights, cut.weights)
 
     def _outputs(self, weights: Tensor) -> Tensor:
-        networks, signature = self.network().networks, self.network().signature
+        networks, signature = self.network().batched, self.network().signature
         networks.module.double()
         x = signature.draw(9, seeded(4))
         return networks(weights, x.double() if x.is_floating_point() else x)

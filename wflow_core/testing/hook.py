@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from wflow_core.interfaces.hook import Hook, Hooks, HookSpecs
+from wflow_core.interfaces.hook import Hook, HookSpecs
+from wflow_core.pipeline.hooks import Hooks
 from wflow_core.testing.contract import Contract
 
 
@@ -25,10 +26,10 @@ class HookContract(Contract):
     def _run(self, hooks: Hooks, folder: Path, failed: bool) -> None:
         hooks.run_start(spec={"name": "contract", "seed": 0}, folder=folder)
         hooks.stage_start(stage="train")
-        hooks.reporter("train")(1, 2, loss=0.5)
+        hooks.progress("train")(1, 2, loss=0.5)
         if failed:
             hooks.run_failed(error=ValueError("contract"))
             return
         hooks.stage_end(stage="train", seconds=0.1, reused=False)
-        metrics = {"zoo": {}, "samples": {}, "nulls": {}, "seconds": {"train": 0.1}}
+        metrics = {"zoo": {}, "samples": {}, "baselines": {}, "seconds": {"train": 0.1}}
         hooks.run_end(metrics=metrics, folder=folder)

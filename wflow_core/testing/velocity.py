@@ -11,7 +11,6 @@ from wflow_core.interfaces.velocity import Velocity
 from wflow_core.symmetry import GroupElement
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.world import seeded, small_space
-from wflow_plugins.conditioning.covariates import Record
 
 
 class VelocityContract(Contract):
@@ -50,7 +49,7 @@ class VelocityContract(Contract):
 
     def test_displacement_scale_follows_the_pairs(self) -> None:
         velocity, (x, _) = self.velocity(), self._points()
-        velocity.standardize(x, x + 0.5)
+        velocity.fit_scales(x, x + 0.5, torch.full_like(x, 0.5))
         torch.testing.assert_close(velocity.displacement_scale(), torch.full((x.shape[1],), 0.5))
 
     def test_commutes_with_permutations_if_it_needs_a_symmetry(self) -> None:
@@ -62,24 +61,6 @@ class VelocityContract(Contract):
         element = GroupElement(symmetry.random(len(x), seeded(5)).perm)
         moved, out = velocity(symmetry.act(x, element), t), velocity(x, t)
         torch.testing.assert_close(moved, symmetry.act(out, element), atol=1e-5, rtol=1e-4)
-
-    def test_every_condition_matters_and_may_be_left_out_if_it_takes_conditions(self) -> None:
-        if "conditions" not in self.component.offers:
-            return
-        records = Record("loss"), Record("kind", ("a", "b"))
-        velocity = self.velocity(self.component(small_space(*records), **self.options))
-        x, t = self._points()
-        given = torch.tensor([[0.1, 0.0], [0.3, 1.0], [2.0, 1.0]] * 2)
-        velocity.standardize_conditions(given)
-        out, null = velocity(x, t, given=given), torch.full_like(given, torch.nan)
-        torch.testing.assert_close(velocity(x, t), velocity(x, t, given=null))
-        for column in (0, 1):
-            less = given.index_fill(1, torch.tensor([column]), torch.nan)
-            for other in (given + torch.eye(2)[column] * (1 - 2 * given[:, 1:]), less):
-                assert ((velocity(x, t, given=other) - out).abs().amax(1) > 1e-4).all()
-        alone = velocity(x[1:2], t[1:2], given=given[1:2])
-        torch.testing.assert_close(out[1:2], alone, atol=1e-5, rtol=1e-4)
-        assert self.make().state_dict().keys() < velocity.state_dict().keys()
 
     def _points(self) -> tuple[Tensor, Tensor]:
         g = seeded()

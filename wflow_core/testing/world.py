@@ -3,27 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from wflow_core.interfaces import needs
 from wflow_core.interfaces.architecture import Architecture
+from wflow_core.interfaces.component import Need
+from wflow_core.interfaces.condition import Condition
 from wflow_core.interfaces.manifold import Manifold
-from wflow_core.interfaces.objective import Classification
+from wflow_core.interfaces.objective import Objective
 from wflow_core.interfaces.prior import Prior
 from wflow_core.interfaces.task import Signature, Split, Task
-from wflow_core.space import REASONS, PointSet, Space
+from wflow_core.space import PointSet, Space
 from wflow_core.symmetry import Group, Part, Symmetry
 from wflow_core.weights import WeightLayout, WeightSet
-from wflow_plugins.conditioning.covariates import Conditions, Record
-from wflow_plugins.likelihood.log_prob import LogProb
+
+
+class SmallClassification(Objective):
+    """Cross entropy."""
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        log = outputs.log_softmax(-1)
+        return -log.gather(-1, y.expand(outputs.shape[:-1]).unsqueeze(-1)).squeeze(-1)
+
+    def score(self, outputs: Tensor, y: Tensor) -> dict[str, Tensor]:
+        right = outputs.argmax(-1) == y
+        return {"accuracy": right.float().mean(-1), "loss": self.loss(outputs, y).mean(-1)}
+
+    def average(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(-1).mean(0).log()
+
+    def output_divergence(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        right = wanted.log_softmax(-1)
+        return (right.exp() * (right - outputs.log_softmax(-1))).sum(-1)
+
+    def to_probabilities_or_values(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(-1)
 
 
 class SmallTask(Task):
     """Two classes told apart by the sign of the first of four inputs."""
 
-    objective = Classification()
+    objective = SmallClassification()
 
     @property
     def signature(self) -> Signature:
@@ -89,18 +111,6 @@ class Normal(Prior):
         return torch.randn(n, self.space.dim, generator=generator, device=generator.device)
 
 
-class SmallDensity:
-    """That of independent standard Gaussian weights, in place of a trained flow's."""
-
-    dim = 1
-
-    def __call__(self, networks: WeightSet, *, represent: bool = False, **options: Any) -> LogProb:
-        return LogProb(torch.distributions.Normal(0, 1).log_prob(networks.weights).sum(-1))
-
-    def unseen(self, networks: WeightSet) -> WeightSet:
-        return networks
-
-
 def seeded(seed: int = 0) -> torch.Generator:
     """A generator on the CPU."""
     return torch.Generator().manual_seed(seed)
@@ -116,12 +126,15 @@ def small_network() -> SmallNetwork:
     return SmallNetwork(small_task().signature)
 
 
-def small_space(*records: Record) -> Space:
-    """The space of the small network's weights, which offers everything, under conditions on
-    records, where some are given."""
+OFFERS = frozenset(of for of in vars(needs).values() if isinstance(of, Need))
+"""All that the core itself knows as a need."""
+
+
+def small_space(condition: Condition | None = None, *offers: str) -> Space:
+    """The space of the small network's weights, which offers what the core knows as a need."""
     symmetry = small_network().symmetry
-    flat, conditions = Flat(symmetry.layout.size, symmetry), Conditions(records, drop=0.1)
-    return Space(flat, symmetry, frozenset(REASONS), conditions=conditions)
+    flat = Flat(symmetry.layout.size, symmetry)
+    return Space(flat, symmetry, OFFERS | frozenset(offers), condition=condition)
 
 
 def small_zoo(runs: int = 12, snapshots: int = 2, network: Architecture | None = None) -> WeightSet:

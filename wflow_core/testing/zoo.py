@@ -9,7 +9,6 @@ import torch
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.world import seeded, small_network, small_task
 from wflow_core.weights import WeightSet
-from wflow_plugins.conditioning.covariates import Conditions
 
 
 class ZooContract(Contract):
@@ -41,9 +40,9 @@ class ZooContract(Contract):
 
     def test_records_are_those_that_it_tells_of(self) -> None:
         made = self.make()
-        Conditions(made.records).columns(networks := made.collect(seeded()))
-        assert networks.records.keys() == {record.name for record in made.records}
-        assert all(of.shape == (len(networks),) for of in networks.records.values())
+        networks = made.collect(seeded())
+        assert networks.covariates.keys() == {of.name for of in made.covariates}
+        assert all(of.shape == (len(networks),) for of in networks.covariates.values())
 
     def test_retraining_gives_as_many_as_asked(self) -> None:
         if "retraining" in self.component.offers:

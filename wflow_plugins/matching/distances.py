@@ -28,8 +28,12 @@ CHUNK = 1024
 PAIR_BYTES = 2**26
 """Of the weights on one side of the pairs that are matched at once."""
 
-
 _KNOWN: WeakValueDictionary[int, ZooDistances] = WeakValueDictionary()
+
+
+def pair_chunk(weights: Tensor) -> int:
+    """Pairs of networks of ``[N, P]`` to match at once."""
+    return chunk_size(weights, max(1, PAIR_BYTES // max(1, weights.shape[1] * weights.itemsize)))
 
 
 def zoo_distances(symmetry: Symmetry, zoo: WeightSet) -> ZooDistances:
@@ -122,8 +126,9 @@ class ZooDistances:
     def _pairs(self, first: Tensor, i: Tensor, second: Tensor, j: Tensor) -> Tensor:
         """``[K]`` places in ``[S, P]`` and ``[N, P] -> [K]``: the distance of the two as they
         come, or matched where that is less."""
-        most = max(1, PAIR_BYTES // max(1, first.shape[1] * first.dtype.itemsize))
-        size = min(chunk_size(of, most) for of in (first, second))
+        if not len(i):
+            return i.new_empty(0, dtype=first.dtype)
+        size = min(pair_chunk(of) for of in (first, second))
         chunks = zip(i.split(size), j.split(size), strict=True)
         return torch.cat(
             [self.matched_distance(load(first[a]), load(second[b])) for a, b in chunks]

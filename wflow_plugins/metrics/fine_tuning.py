@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, MetricTree
 from wflow_core.interfaces.needs import DATA
+from wflow_core.interfaces.task import Task
 from wflow_core.seeds import stage_generator, stage_seed
 from wflow_core.weights import WeightSet
+from wflow_plugins.batchnorm.recalibration import Recalibration
 from wflow_plugins.metrics.learning_curve import first_at, milestones
 from wflow_plugins.zoos.batched_training import BatchedTraining, Optimizer, batches
 
@@ -35,7 +39,7 @@ class FineTuning(Metric):
 
     Training sees the training split alone, and scores are those of the test split; nothing is
     chosen by them. Canonicalizers that rescale weights change how a network trains: they move the
-    null ``untrained``, too, but not ``fresh``.
+    baseline ``untrained``, too, but not ``fresh``.
     """
 
     class Config(Options):
@@ -55,6 +59,10 @@ class FineTuning(Metric):
     needs = frozenset({DATA})
 
     _known: dict[int, dict[str, float]] | None = None
+
+    def __init__(self, task: Task, architecture: Architecture, **context: Any):
+        own = {"recalibrate": Recalibration(task, architecture)}  # outside of a run
+        super().__init__(task, architecture, **own | context)
 
     def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
         fresh, networks = self._fresh(samples.weights.device), self._chosen(samples)

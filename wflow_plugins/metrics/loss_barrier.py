@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
+from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, MetricTree
 from wflow_core.interfaces.needs import DATA, SYMMETRY
+from wflow_core.interfaces.task import Task
 from wflow_core.weights import WeightSet
-from wflow_core.weights.chunks import chunk_size, load_set
+from wflow_core.weights.chunks import load_set
+from wflow_plugins.batchnorm.recalibration import Recalibration
+from wflow_plugins.matching.distances import pair_chunk
 from wflow_plugins.matching.matching import match
 from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
 
@@ -40,13 +44,17 @@ class LossBarrier(Metric):
 
     needs = frozenset({DATA, SYMMETRY})
 
+    def __init__(self, task: Task, architecture: Architecture, **context: Any):
+        own = {"recalibrate": Recalibration(task, architecture)}  # outside of a run
+        super().__init__(task, architecture, **own | context)
+
     def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
         networks = one_a_run(samples)
         device = networks.weights.device
         i, j = draw_pairs(len(networks), self.config.pairs, self.config.seed, device)
         if not len(i):
             return {"loss_barrier": {"as_is": None, "matched": None}}
-        most = chunk_size(networks.weights, CHUNK)
+        most = min(CHUNK, pair_chunk(networks.weights))
         pieces = [
             self._barriers(load_set(networks[first]), load_set(networks[second]))
             for first, second in zip(i.split(most), j.split(most), strict=True)

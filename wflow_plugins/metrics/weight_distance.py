@@ -10,8 +10,8 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, MetricTree
 from wflow_core.interfaces.needs import SYMMETRY
 from wflow_core.weights import WeightSet
-from wflow_core.weights.chunks import chunk_size, iter_chunks, load
-from wflow_plugins.matching.distances import PAIR_BYTES
+from wflow_core.weights.chunks import iter_chunks, load
+from wflow_plugins.matching.distances import pair_chunk
 from wflow_plugins.matching.matching import align
 from wflow_plugins.metrics.pairs import draw_pairs, one_a_run
 
@@ -35,7 +35,7 @@ class WeightDistance(Metric):
         norms = [w.norm(dim=1) for w in iter_chunks(samples.weights, len(samples))]
         found: MetricTree = {"norm": torch.cat(norms), "distance": None, "matched": None}
         if len(i):
-            most = chunk_size(weights, max(1, PAIR_BYTES // (weights.shape[1] * weights.itemsize)))
+            most = pair_chunk(weights)
             pairs = zip(i.split(most), j.split(most), strict=True)
             pieces = [self._distances(load(weights[a]), load(weights[b])) for a, b in pairs]
             found["distance"], found["matched"] = torch.cat(pieces, 1)

@@ -19,7 +19,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "kinds": interfaces.kinds,
     "interface": interfaces.interface,
     "needs": interfaces.needs,
-    "moments": interfaces.moments,
+    "hook_methods": interfaces.hook_methods,
     "commands": commands.commands,
     "grid": grids.grid,
 }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from importlib import import_module
 from typing import Any
 
 from wflow_core import registry
-from wflow_core.space import REASONS
-from wflow_core.specs.spec import LISTS, Spec
+from wflow_core.interfaces.component import ComponentSpec
+from wflow_core.registry import KINDS
+from wflow_core.specs.spec import spec_model
 from wflow_reference import options
 
 DISTRIBUTION = "weightspace-flow"
@@ -29,8 +29,7 @@ def names(kind: str) -> list[str]:
 
 def interface(kind: str) -> Any:
     """The class that a plugin of the kind implements."""
-    module, _, name = registry.KINDS[kind][1].partition(":")
-    return getattr(import_module(module), name)
+    return registry.interface_of(kind)
 
 
 def summary(thing: Any) -> str:
@@ -45,28 +44,32 @@ def first(thing: Any) -> str:
 
 
 def spec() -> str:
-    """Every field of a spec, then the options of the stages."""
-    plain = {row.name: row for row in options.rows(Spec)}
-    fields, stages = [], []
-    for name, field in Spec.model_fields.items():
-        kind = LISTS.get(name, name)
-        if kind in registry.KINDS:
+    """Every field of a spec, then the options of each stage."""
+    stages = names("stage")
+    model = spec_model(stages)
+    plain = {row.name: row for row in options.rows(model)}
+    kind_of = {of.field: kind for kind, of in KINDS.items()}
+    fields, sections = [], []
+    for name, field in model.model_fields.items():
+        if name in stages:
+            cls = registry.load("stage", name)
+            fields.append([f"`{name}`", f"[options](#spec-{name})", "", first(cls)])
+            table = options.options_table(cls.Config, f"{name}.")
+            sections.append(f"(spec-{name})=\n## {name}\n\n{summary(cls)}\n\n{table}")
+        elif name in kind_of:
+            kind = kind_of[name]
             takes = f"[{kind}](#kind-{kind})"
-            takes = f"list of: {takes}" if name in LISTS else takes
+            takes = f"list of: {takes}" if KINDS[kind].many else takes
             fields.append([f"`{name}`", takes, _default(field), first(interface(kind))])
-        elif name in plain:
-            fields.append(plain[name].cells())
         else:
-            fields.append([f"`{name}`", f"[options](#spec-{name})", "", first(field.annotation)])
-            stages.append(f"(spec-{name})=\n## {name}\n\n{summary(field.annotation)}")
-            stages.append(options.options_table(field.annotation, f"{name}."))
+            fields.append(plain[name].cells())
     table = options.table(["field", "takes", "default", "meaning"], fields)
-    return "\n\n".join([table, *stages])
+    return "\n\n".join([table, *sections])
 
 
 def all_kinds() -> str:
     """A section a kind, and in it one a built-in component."""
-    return "\n\n".join(_kind(kind) for kind in registry.KINDS)
+    return "\n\n".join(_kind(kind) for kind in KINDS)
 
 
 def builtins(kind: str) -> str:
@@ -79,7 +82,7 @@ def builtins(kind: str) -> str:
 
 def missing() -> str:
     """The kinds that have an interface and no built-in component."""
-    found = [f"[{kind}](extending/{kind}.md)" for kind in registry.KINDS if not names(kind)]
+    found = [f"[{kind}](extending/{kind}.md)" for kind in KINDS if not names(kind)]
     return f"Without a built-in so far: {', '.join(found) or 'none'}."
 
 
@@ -87,7 +90,7 @@ def _kind(kind: str) -> str:
     intro = [
         f"(kind-{kind})=\n## {kind}",
         f"{first(interface(kind))} [Write your own](extending/{kind}.md); entry-point group "
-        f"`{registry.KINDS[kind][0]}`.",
+        f"`{KINDS[kind].group}`.",
     ]
     found = [_component(kind, name) for name in names(kind)]
     return "\n\n".join([*intro, *(found or [builtins(kind)])])
@@ -97,7 +100,7 @@ def _component(kind: str, name: str) -> str:
     cls = registry.load(kind, name)
     text = [f"({label(kind, name)})=\n### {kind} `{name}`", summary(cls)]
     if cls.needs:
-        reasons = [REASONS.get(need, need).partition(";")[0] for need in sorted(cls.needs)]
+        reasons = [getattr(n, "reason", n).partition(";")[0] for n in sorted(cls.needs)]
         text.append(f"Needs: {'; '.join(reasons)}.")
     return "\n\n".join([*text, options.options_table(cls.Config)])
 
@@ -107,7 +110,9 @@ def _default(field: Any) -> str:
         return "required"
     value = field.default
     if isinstance(value, tuple):
-        return options.code([slot.type for slot in value])
-    if value is None:
-        return "none"
-    return options.code(value.type)
+        return options.code([_name(each) for each in value])
+    return "none" if value is None else options.code(_name(value))
+
+
+def _name(value: Any) -> Any:
+    return value.type if isinstance(value, ComponentSpec) else value

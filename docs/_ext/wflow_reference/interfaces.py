@@ -7,8 +7,9 @@ from typing import Any
 
 from wflow_core import registry
 from wflow_core.interfaces.hook import HookSpecs
-from wflow_core.interfaces.component import Component
-from wflow_core.space import REASONS
+from wflow_core.interfaces import needs as core_needs
+from wflow_core.interfaces.component import Component, Need
+from wflow_plugins import needs as plugin_needs
 from wflow_reference.components import builtins, first, interface as class_of
 from wflow_reference.options import table
 
@@ -16,8 +17,13 @@ from wflow_reference.options import table
 def kinds() -> str:
     """A table of all kinds: the page of each, its entry-point group, its class."""
     rows = [
-        [f"[{kind}]({kind}.md)", f"`{group}`", f"`{path.replace(':', '.')}`", first(class_of(kind))]
-        for kind, (group, path) in registry.KINDS.items()
+        [
+            f"[{kind}]({kind}.md)",
+            f"`{of.group}`",
+            f"`{of.interface.replace(':', '.')}`",
+            first(class_of(kind)),
+        ]
+        for kind, of in registry.KINDS.items()
     ]
     return table(["kind", "entry-point group", "interface", "what it is"], rows)
 
@@ -28,7 +34,7 @@ def interface(kind: str) -> str:
     module, name = cls.__module__, cls.__name__
     text = [
         f"- Interface: {{py:class}}`{name} <{module}.{name}>` in `{module}`",
-        f"- Entry-point group: `{registry.KINDS[kind][0]}`",
+        f"- Entry-point group: `{registry.KINDS[kind].group}`",
         f"- Built by `{name}{_signature(cls.__init__)}`",
         f"- {builtins(kind)}",
     ]
@@ -39,20 +45,22 @@ def interface(kind: str) -> str:
     return "\n\n".join(["\n".join(text), *methods])
 
 
-def moments() -> str:
-    """Every moment that a hook may watch."""
+def hook_methods() -> str:
+    """Every event that a hook may observe."""
     rows = [
         [f"`{name}{_signature(method)}`", first(method)]
         for name, method in vars(HookSpecs).items()
         if name.startswith("wflow_")
     ]
-    return table(["moment", "when"], rows)
+    return table(["method", "event"], rows)
 
 
 def needs() -> str:
     """What components can need and offer."""
-    rows = [[f"`{name}`", reason.partition(";")[0]] for name, reason in REASONS.items()]
-    return table(["name", "what it stands for"], rows)
+    modules = (core_needs, plugin_needs)
+    found = {of for module in modules for of in vars(module).values() if isinstance(of, Need)}
+    rows = [[f"`{need}`", need.reason.partition(";")[0]] for need in sorted(found)]
+    return table(["name", "what meets it"], rows)
 
 
 def _own(cls: Any, name: str) -> bool:

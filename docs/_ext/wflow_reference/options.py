@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from wflow_core.interfaces.component import KIND_KEYWORD
+
 Schema = dict[str, Any]
 MISSING = object()
 BAR = r"\|"
@@ -64,9 +66,7 @@ def _field(
     name: str, field: Schema, defs: Schema, default: Any, required: bool, note: str
 ) -> Iterator[Row]:
     target = _resolve(field, defs)
-    if "oneOf" in target:
-        yield from _choice(name, target, defs, default)
-    elif target.get("type") == "object" and "properties" in target:
+    if target.get("type") == "object" and "properties" in target:
         yield from _object(target, defs, f"{name}.", default, note)
     else:
         meaning = "; ".join(filter(None, [note, field.get("description", "")]))
@@ -78,27 +78,14 @@ def _field(
 
 def _has_options(schema: Schema) -> bool:
     """Whether the options inside are told one by one; those of a component are its own."""
-    return "properties" in schema and schema.get("title") not in ("Slot", "TaskSlot")
-
-
-def _choice(name: str, target: Schema, defs: Schema, default: Any) -> Iterator[Row]:
-    """Options that depend on a type: the type, then those of each."""
-    mapping = target["discriminator"]["mapping"]
-    chosen = default["type"] if isinstance(default, dict) else MISSING
-    shown = "required" if chosen is MISSING else code(chosen)
-    yield Row(f"{name}.type", _one_of(list(mapping)), shown, "")
-    for value, reference in mapping.items():
-        variant = dict(_resolve({"$ref": reference}, defs))
-        variant["properties"] = {k: v for k, v in variant["properties"].items() if k != "type"}
-        about = variant.get("description", "").rstrip(".")
-        yield from _object(variant, defs, f"{name}.", MISSING, f"with `type: {value}` ({about})")
+    return "properties" in schema
 
 
 def takes(schema: Schema, defs: Schema) -> str:
     """What a value may be, in words."""
     schema = _resolve(schema, defs)
-    if schema.get("title") in ("Slot", "TaskSlot"):
-        return "a component"
+    if kind := schema.get(KIND_KEYWORD):
+        return f"[{kind}](#kind-{kind})"
     if "anyOf" in schema:
         return " or ".join(takes(s, defs) for s in schema["anyOf"])
     if "enum" in schema or "const" in schema:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from plugin_support import distribution, refused, tiny, wflow, write_spec
 
-from wflow_core.pipeline.error_origin import LONGEST, Blame, blame, one_line
+from wflow_core.pipeline.error_origin import MAX_LENGTH, ErrorOrigin, find_origin, one_line
 
 METRIC = """
 from wflow_core.interfaces.metric import Metric
@@ -57,7 +57,7 @@ def test_another_packages_error_is_one_line_that_names_it(
     message = refused(wflow("run", spec, "--out", tmp_path / "out"))
     who = "wflow: stage evaluate: metric 'odd' of odd-metrics 3.1 raised "
     assert message.startswith(f"{who}{said}")
-    assert message.endswith("; mend it, or take another; WFLOW_TRACEBACK=1 shows the traceback")
+    assert message.endswith("; fix it, or take another; WFLOW_TRACEBACK=1 shows the traceback")
     assert "\n" not in message
     # Whole stages stay, and nothing of the one that failed.
     made = {path.name for path in (tmp_path / "out").iterdir()}
@@ -69,7 +69,7 @@ def test_another_packages_error_is_one_line_that_names_it(
 
 
 def test_an_error_before_any_stage(odd: Path, tmp_path: Path) -> None:
-    text = METRIC.replace("BODY", "fail()") + "    def __init__(self, *context):\n        fail()\n"
+    text = METRIC.replace("BODY", "fail()") + "    def __init__(self, **context):\n        fail()\n"
     odd.write_text(text)
     spec = write_spec(tmp_path, tiny(metrics="[odd]"))
     message = refused(wflow("check", spec))
@@ -86,7 +86,9 @@ def test_a_mistake_of_ours_keeps_its_traceback_and_is_noted(
     spec = write_spec(tmp_path, tiny(metrics="[task_score]", hooks="[]"))
     error = wflow("run", spec, "--out", tmp_path / "out").exception
     assert isinstance(error, ZeroDivisionError)
-    assert error.__notes__ == ["wflow: stage evaluate: ZeroDivisionError: a mistake"]
+    [note] = error.__notes__
+    assert note.startswith("wflow: stage evaluate: stage 'evaluate' of weightspace-flow ")
+    assert " raised ZeroDivisionError: a mistake (evaluation.py:" in note
 
 
 def test_a_component_of_ours_is_named() -> None:
@@ -94,22 +96,22 @@ def test_a_component_of_ours_is_named() -> None:
 
     with pytest.raises(AttributeError) as caught:
         list(Euler().steps(None, None, [0.0, 1.0], None))  # type: ignore[arg-type]
-    found = blame(caught.value)
-    assert found.owner is not None
-    assert found.owner.startswith("solver 'euler' of weightspace-flow ")
-    assert not found.foreign
-    assert found.place is not None
-    assert found.place.startswith("euler.py:")
+    found = find_origin(caught.value)
+    assert found.component is not None
+    assert found.component.startswith("solver 'euler' of weightspace-flow ")
+    assert not found.third_party
+    assert found.location is not None
+    assert found.location.startswith("euler.py:")
 
 
 def test_an_error_of_nobody() -> None:
     with pytest.raises(ValueError, match="x") as caught:
         raise ValueError("x")
-    assert blame(caught.value) == Blame()
-    assert Blame().told(caught.value) == "ValueError: x"
+    assert find_origin(caught.value) == ErrorOrigin()
+    assert ErrorOrigin().format(caught.value) == "ValueError: x"
 
 
 def test_a_long_reason_is_cut() -> None:
     assert one_line("\n \n  the first \nthe second") == "the first"
-    assert len(one_line("x" * 1000)) == LONGEST
+    assert len(one_line("x" * 1000)) == MAX_LENGTH
     assert one_line("") == ""
