@@ -1,11 +1,11 @@
-"""Aligners on breast cancer: barriers before and after, and Sinkhorn batched beside one by one.
+"""Canonicalizers that align units: loss barriers on breast cancer, and the speed of batching.
 
     python benchmarks/aligners.py --out benchmarks/results/aligners.json
 
-The zoo is the thesis's, 100 MLPs 30-16-16-2 trained with Adam for 50 epochs, here at learning
-rate 1e-3 and batches of 128: with smaller batches, so more steps, the barrier is lower already
-before aligning, as ``other trainings`` shows. Barriers are means over 250 pairs, between networks
-as the aligner left them, all brought to one reference.
+The zoo is that of the thesis: 100 MLPs 30-16-16-2, trained with Adam for 50 epochs, with learning
+rate 1e-3 and batch size 128. Smaller batches, that is more steps, lower the barrier even without
+alignment; ``other trainings`` shows this. Barriers are means over 250 pairs of networks, all of
+them aligned to one reference.
 """
 
 from __future__ import annotations
@@ -20,15 +20,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wflow_core.interfaces.canonicalizer import Canonicalizer
-from wflow_core.symmetry import GroupElement
-from wflow_core.weights import WeightSet
+from wflow_core import Canonicalizer, GroupElement, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.activation_matching import ActivationMatching
 from wflow_plugins.canonicalizers.sinkhorn_rebasin import SinkhornRebasin
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching
-from wflow_plugins.metrics.l2 import L2
 from wflow_plugins.metrics.loss_barrier import LossBarrier
+from wflow_plugins.metrics.weight_distance import WeightDistance
 from wflow_plugins.tasks.breast_cancer import BreastCancer
 from wflow_plugins.zoos.train import Train
 
@@ -53,19 +51,19 @@ def trained(networks: int, seed: int, **changes: int) -> WeightSet:
 
 
 def barriers(zoo: WeightSet) -> dict:
-    """Mean barriers on both splits; ``matched`` after matching each pair by itself."""
+    """Mean barriers on both splits; ``matched`` after matching each pair."""
     found = {}
     for split in ("test", "train"):
         of = LossBarrier(TASK, NETWORK, split=split).measure(zoo, zoo)["loss_barrier"]
         found |= {f"{split}, {name}": values.mean().item() for name, values in of.items()}
-    distance = L2(TASK, NETWORK).measure(zoo, zoo)["l2"]["distance"]
-    return found | {"l2": distance.mean().item()}
+    found_distance = WeightDistance(TASK, NETWORK).measure(zoo, zoo)["weight_distance"]
+    return found | {"weight_distance": found_distance["distance"].mean().item()}
 
 
 def before_and_after(seed: int) -> dict:
     zoo = trained(100, seed)
     test = TASK.splits["test"]
-    scores = TASK.objective.score(NETWORK.networks(zoo.weights, test.x), test.y)
+    scores = TASK.objective.score(NETWORK.batched(zoo.weights, test.x), test.y)
     found = {"zoo": {k: v.mean().item() for k, v in scores.items()}, "before": barriers(zoo)}
     for name, (aligner, options) in ALIGNERS.items():
         component, start = aligner(NETWORK, TASK, **options), time.perf_counter()
@@ -87,7 +85,7 @@ def distances(weights: Tensor, element: GroupElement, reference: Tensor) -> Tens
 
 
 def batched(networks: int, alone: int, options: dict) -> dict:
-    """Bringing networks to another: all at once, and some of them one after another."""
+    """Alignment of networks to a reference: all in one batch, and some of them one by one."""
     zoo = trained(networks + 1, 0)
     reference, weights = zoo.weights[:1], zoo.weights[1:]
     component = SinkhornRebasin(NETWORK, TASK, **options)
@@ -99,19 +97,18 @@ def batched(networks: int, alone: int, options: dict) -> dict:
     far = [distances(w, e, reference) for w, (_, e) in zip(weights.split(1), singly, strict=False)]
     matching = WeightMatching(NETWORK, TASK)
     matching.reference = reference
+    matched = distances(weights, matching.group_element(weights), reference)
     return {
         "networks": networks,
         "measured one by one": alone,
         "seconds, batched": seconds,
         "seconds, one by one": of_one * networks,
         "ratio": of_one * networks / seconds,
-        "l2 of those, batched": distances(weights, element, reference)[:alone].mean().item(),
-        "l2 of those, one by one": torch.cat(far).mean().item(),
-        "l2 of all": distances(weights, element, reference).mean().item(),
-        "l2 of all, before": (weights - reference).norm(dim=1).mean().item(),
-        "l2 of all, weight_matching": distances(weights, matching.group_element(weights), reference)
-        .mean()
-        .item(),
+        "distance of those, batched": distances(weights, element, reference)[:alone].mean().item(),
+        "distance of those, one by one": torch.cat(far).mean().item(),
+        "distance of all": distances(weights, element, reference).mean().item(),
+        "distance of all, before": (weights - reference).norm(dim=1).mean().item(),
+        "distance of all, weight_matching": matched.mean().item(),
     }
 
 
@@ -119,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--networks", type=int, default=256)
-    parser.add_argument("--alone", type=int, default=64, help="networks taken one by one")
+    parser.add_argument("--alone", type=int, default=64, help="networks aligned one by one")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     machine = {"cpus": os.cpu_count(), "threads": torch.get_num_threads()}

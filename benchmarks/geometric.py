@@ -1,9 +1,9 @@
-"""The geometric flow of ``examples/geometric.yaml`` over seeds, beside what its parts are worth.
+"""The geometric flow of ``examples/geometric.yaml`` over seeds, and an ablation of its parts.
 
     python benchmarks/geometric.py --seeds 1 --out benchmarks/results/geometric.json
 
-Variants change only what their name says. ``off_manifold`` is the largest distance of a coordinate
-of a sample from the closest point of the manifold. Rerunning goes on where it was.
+A variant changes what its name says. ``off_manifold`` is the largest distance of a coordinate of a
+sample from the closest point of the manifold. The same command resumes an interrupted benchmark.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runs import at_steps, machine, summary
 
-import wflow_core
+from wflow_core import assemble, load, load_spec, run
 
 SPEC = Path(__file__).parents[1] / "examples" / "geometric.yaml"
 SHORT = ["train.iterations=300", "metrics=[task_score, model_average, novelty]"]
@@ -22,7 +22,7 @@ VARIANTS = {
     "geometric": [],
     "short": SHORT,
     "short, not aligned to x0": [*SHORT, "coupling.align=false"],
-    "short, neuron-token network": [
+    "short, neuron_transformer": [
         *SHORT, "velocity={type: neuron_transformer, layers: 4, width: 64}"
     ],
 }  # fmt: skip
@@ -30,9 +30,9 @@ STEPS = (1, 2, 4, 16)
 
 
 def off_manifold(folder: Path) -> float:
-    trained = wflow_core.load(folder)
+    trained = load(folder, "cpu")
     w = trained.samples.weights
-    return float((trained.assembly.space.manifold.projx(w.double()) - w).abs().max())
+    return float((trained.components.space.manifold.projx(w.double()) - w).abs().max())
 
 
 def main() -> None:
@@ -46,9 +46,9 @@ def main() -> None:
     for name in [options.only] if options.only else VARIANTS:
         for seed in range(options.seeds):
             changes = [*VARIANTS[name], f"seed={seed}"]
-            assembly = wflow_core.assemble(wflow_core.load_spec(SPEC, changes))
+            components = assemble(load_spec(SPEC, changes))
             folder = options.runs / f"{name.replace(', ', '-').replace(' ', '_')}-{seed}"
-            found = summary(wflow_core.run(assembly, folder))
+            found = summary(run(components, folder, "cpu"))
             found |= {"off_manifold": off_manifold(folder)}
             found |= {"steps": {n: at_steps(folder, n) for n in STEPS}}
             results["runs"].setdefault(name, {})[str(seed)] = found

@@ -2,11 +2,11 @@
 
     python benchmarks/gram.py --scratch FOLDER --out benchmarks/results/gram.json
 
-Writes a zoo of 40 weight vectors of 108 M parameters, rank 20 plus noise, as sharded safetensors;
-fits the codec ``pca`` to it, decodes 10 networks to further shards, and encodes these again; trains
-a flow on the coordinates of the zoo, samples 10 networks from it and writes them, too. The first
-pass over the zoo starts with its files out of the system's cache, as does reading them once, which
-it is compared with. Wants 35 GB of disk for the whole; ``--size`` makes it smaller.
+Writes a zoo of 40 weight vectors of 108 M parameters, of rank 20 plus noise, as sharded safetensors.
+Fits the codec ``pca``, decodes 10 networks to further shards and encodes them again. Trains a flow
+on the coordinates of the zoo, samples 10 networks and writes them. The cold Gram pass starts with
+the files out of the system's cache, and is compared with a single cold read of the files. Needs 35
+GB of disk; ``--size`` reduces it.
 """
 
 from __future__ import annotations
@@ -22,40 +22,49 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
-from runs import machine, tell
+from runs import machine, write_results
 from torch import nn
 
-from wflow_core.flows.flow import Flow
-from wflow_core.flows.sampling import draw_points
-from wflow_core.flows.training import Trainer
-from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.task import Signature
-from wflow_core.space import PointSet, Space
-from wflow_core.specs.options import TrainOptions
-from wflow_plugins.streaming.column_files import stacked_columns
-from wflow_plugins.streaming.column_writing import write_columns
-from wflow_core.symmetry import Group, Part, Symmetry
-from wflow_core.weights import WeightLayout
-from wflow_plugins.streaming.columns import Block
+from wflow_core import (
+    Architecture,
+    Flow,
+    Group,
+    Part,
+    PointSet,
+    Signature,
+    Space,
+    Symmetry,
+    Trainer,
+    TrainingOptions,
+    WeightLayout,
+)
+from wflow_core.flows.sampling import sample_points
 from wflow_plugins.codecs.pca import Pca
 from wflow_plugins.couplings.independent import Independent
 from wflow_plugins.manifolds.euclidean import Euclidean
+from wflow_plugins.optimizers.adamw import AdamW
 from wflow_plugins.priors.gaussian import Gaussian
 from wflow_plugins.solvers.euler import Euler
+from wflow_plugins.stages.points import split_by_run
+from wflow_plugins.stages.validation import Validation
+from wflow_plugins.streaming.column_files import stacked_columns
+from wflow_plugins.streaming.column_writing import write_columns
+from wflow_plugins.streaming.columns import Block
+from wflow_plugins.times.uniform import Uniform
 from wflow_plugins.velocities.mlp import MlpVelocity
 
 WIDTH, READ = 2**18, 2**22
 
 
 class Vector(Architecture):
-    """As many weights as asked for, in one tensor that takes no room."""
+    """A given number of weights in one tensor, on the meta device."""
 
     def build(self) -> nn.Module:
         return nn.Linear(*self.signature.inputs, 1, bias=False, device="meta")
 
     def define_symmetry(self) -> Symmetry:
-        groups = {"out": Group(1, "anchored")}
-        layout = WeightLayout.of_parameters(self.module)
+        groups = {"out": Group(1, "fixed")}
+        layout = WeightLayout.of_parameters(self.template)
         return Symmetry(groups, (Part("weight", ("out", None)),), layout)
 
 
@@ -73,8 +82,8 @@ def write_zoo(folder: Path, n: int, size: int, rank: int, noise: float) -> None:
     write_columns(folder, n, size, zoo_blocks(n, size, rank, noise), file_bytes=4 * size)
 
 
-def forget(folder: Path) -> None:
-    """Have the system drop the folder's files from its cache."""
+def evict(folder: Path) -> None:
+    """Drop the files of a folder from the system's cache."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -90,7 +99,7 @@ def read_once(folder: Path) -> None:
 
 
 def timed(work: Callable[[], object]) -> dict[str, float]:
-    """Seconds, those of the processor, and the most memory that the process has had so far."""
+    """Wall-clock seconds, CPU seconds, and the peak memory of the process so far."""
     start, cpu = time.perf_counter(), time.process_time()
     work()
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
@@ -99,7 +108,7 @@ def timed(work: Callable[[], object]) -> dict[str, float]:
 
 
 def measure(o: argparse.Namespace) -> dict:
-    """The steps in their order, and what else is to be said of them."""
+    """A row for each step, in their order, and notes."""
     zoo, made = o.scratch / "zoo", o.scratch / "decoded"
     shutil.rmtree(made, ignore_errors=True)
     codec = Pca(Vector(Signature((o.size,), 1)), components=o.rank)
@@ -108,9 +117,9 @@ def measure(o: argparse.Namespace) -> dict:
     found: dict = {"start": timed(lambda: None)}
     for name in ("reading once, cold", "reading once, warm"):
         if name.endswith("cold"):
-            forget(zoo)
+            evict(zoo)
         found[name] = timed(lambda: read_once(zoo))
-    forget(zoo)
+    evict(zoo)
     found["gram pass, cold"] = timed(lambda: codec.fit_columns(stacked_columns(zoo)))
     found["gram pass, warm"] = timed(lambda: codec.fit_columns(stacked_columns(zoo)))
     found["decode"] = timed(lambda: write_columns(made, o.decoded, o.size, codec.decode_columns(z)))
@@ -130,25 +139,29 @@ def measure(o: argparse.Namespace) -> dict:
 
 
 def flow(codec: Pca, zoo: Path, o: argparse.Namespace) -> tuple[dict, float]:
-    """A flow of the zoo's coordinates: trained, sampled, its networks written; and the standard
-    deviation of what it sampled."""
+    """Rows of training a flow on the coordinates, sampling and writing; and the standard deviation of
+    the samples."""
     generator, place = torch.Generator().manual_seed(2), o.scratch / "sampled"
     shutil.rmtree(place, ignore_errors=True)
     space = Space(Euclidean(codec.dim, None))
     prior = Gaussian(space, codec.architecture)
-    options = TrainOptions(iterations=o.iterations, batch_size=8, evaluate_every=o.iterations)
-    of, velocity = Flow(space.manifold, options), MlpVelocity(space, width=128, layers=2)
+    options = TrainingOptions(iterations=o.iterations, batch_size=8, evaluate_every=o.iterations)
+    of, velocity = Flow(space.manifold), MlpVelocity(space, width=128, layers=2)
     ends: list[torch.Tensor] = []
     found = {}
 
     def train() -> None:
         x = codec.encode_columns(stacked_columns(zoo))
         points = PointSet(x, torch.arange(len(x)))
-        Trainer(of, velocity, Independent(space, prior), points, options, generator).run()
+        kept, held_out = split_by_run(points, options.val_fraction, generator)
+        coupling = Independent(space, prior)
+        trainer = Trainer(of, velocity, coupling, kept, options, AdamW(), Uniform(), generator)
+        trainer.run(Validation(trainer, held_out, Euler(steps=8)).measure)
 
     found["flow: encode and train"] = timed(train)
-    draw = (of, velocity, Euler(steps=32), prior, o.decoded, generator)
-    found["flow: sample"] = timed(lambda: ends.append(draw_points(*draw)[1]))
+    field = of.field(velocity)
+    draw = (of, lambda index: field, Euler(steps=32), prior, o.decoded, generator)
+    found["flow: sample"] = timed(lambda: ends.append(sample_points(*draw)[1]))
     blocks = codec.decode_columns(ends[0])
     found["flow: decode and write"] = timed(lambda: write_columns(place, o.decoded, o.size, blocks))
     return found, ends[0].std(0).mean().item()
@@ -163,10 +176,10 @@ def main() -> None:
     parser.add_argument("--noise", type=float, default=0.05)
     parser.add_argument("--decoded", type=int, default=10)
     parser.add_argument("--iterations", type=int, default=1000, help="of training the flow")
-    parser.add_argument("--keep", action="store_true", help="leave the files where they are")
+    parser.add_argument("--keep", action="store_true", help="do not delete the files")
     parser.add_argument("--out", type=Path)
     o = parser.parse_args()
-    # In a process of its own, whose memory does not count.
+    # In a process of its own, so that its memory is not counted.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
         zoo = (o.scratch / "zoo", o.networks, o.size, o.rank, o.noise)
         seconds = time.perf_counter()
@@ -188,7 +201,7 @@ def main() -> None:
     if not o.keep:
         for name in ("zoo", "decoded", "sampled"):
             shutil.rmtree(o.scratch / name)
-    tell(results, o.out)
+    write_results(results, o.out)
 
 
 if __name__ == "__main__":

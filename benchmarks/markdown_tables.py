@@ -1,4 +1,4 @@
-"""Tables of sweeps and of other benchmarks as Markdown, each with how it came about."""
+"""Tables of sweeps and benchmarks as Markdown, each with its command and machine."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from wflow_plugins.sweep.text import EMPTY, escape, format_cell, render_markdown
 Table = dict[str, Any]
 
 STD = " std"
-"""A column of this name beside one without it is shown as its ±."""
-
-
+"""Suffix of the column that holds the standard deviation of another."""
 TINY = 5e-4
-"""Sizes below are shown by their power of ten."""
+"""Smaller magnitudes are shown in scientific notation."""
 
 
-def whole(table: Table) -> list[str]:
-    """A table as Markdown, and how it came about in one line."""
+def with_caption(table: Table) -> list[str]:
+    """A table as Markdown, and a line with its command, machine and versions."""
     if "columns" not in table:
         return [*flat(table["rows"]), "", _about(table)]
     lines = [line for line in render_markdown(table).splitlines() if line.startswith("|")]
@@ -26,7 +24,7 @@ def whole(table: Table) -> list[str]:
 
 
 def flat(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Flat mappings as the lines of a Markdown table; a key is a column."""
+    """The lines of a Markdown table; a row is a mapping, a key a column."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
     keys = [key for key in keys if key.removesuffix(STD) == key or key[: -len(STD)] not in keys]
     body = [[_cell(row.get(key), row.get(key + STD)) for key in keys] for row in rows]
@@ -46,22 +44,24 @@ def _about(table: Table) -> str:
     """Command, seeds or options, seconds, all machines and versions of the finished runs."""
     runs = [run for row in table["rows"] for run in row.get("runs", ())]
     made = [table | run for run in runs if run["status"] == "finished"] or [table]
-    said = [f"`{table['command']}`"] if table["command"] else []
+    parts = [f"`{table['command']}`"] if table["command"] else []
     if seeds := [str(seed) for seed in table.get("seeds", ())]:
-        said.append(f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}")
+        parts.append(f"seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}")
     options = {k: of for k, of in table.get("options", {}).items() if of is not None}
-    said += [", ".join(f"{name} {of}" for name, of in options.items())]
-    said += [f"{table['seconds']:.1f} s in all"] if "seconds" in table else []
-    said += [" and ".join(dict.fromkeys(_machine(m["machine"]) for m in made if "machine" in m))]
-    said += [" and ".join(dict.fromkeys(_versions(m["versions"]) for m in made if "versions" in m))]
-    return "; ".join([*filter(None, said), *map(escape, table.get("notes", ()))]) + "."
+    parts += [", ".join(f"{name} {of}" for name, of in options.items())]
+    parts += [f"{table['seconds']:.1f} s in all"] if "seconds" in table else []
+    parts += [" and ".join(dict.fromkeys(_machine(m["machine"]) for m in made if "machine" in m))]
+    parts += [
+        " and ".join(dict.fromkeys(_versions(m["versions"]) for m in made if "versions" in m))
+    ]
+    return "; ".join([*filter(None, parts), *map(escape, table.get("notes", ()))]) + "."
 
 
 def _machine(machine: Table) -> str:
     system = machine.get("system") or machine.get("processor", "")
     cores = machine.get("cores") or machine.get("cpus")
-    told = [system, f"{cores} cores" if cores else "", machine.get("device", "")]
-    return ", ".join([*filter(None, told), f"threads: {machine.get('threads', EMPTY)}"])
+    parts = [system, f"{cores} cores" if cores else "", machine.get("device", "")]
+    return ", ".join([*filter(None, parts), f"threads: {machine.get('threads', EMPTY)}"])
 
 
 def _versions(versions: Table) -> str:

@@ -1,10 +1,10 @@
-"""A whole run over networks as large as BERT-base under ``--memory``: peak memory and seconds.
+"""A run over networks as large as BERT-base under ``--memory``: peak memory and seconds.
 
     python benchmarks/memory.py --scratch FOLDER --out benchmarks/results/memory.json
 
-Writes checkpoints of BERT-base: one fresh draw, in as many random orders of its units, with noise.
-``wflow run`` reads, canonicalizes and encodes them, trains a flow on the coordinates and samples
-from it. Its memory is that of the program, one module (0.4 GB), and what the budget is for. Wants
+Writes checkpoints of BERT-base: one initialisation, its units permuted at random in each file, with
+noise. ``wflow run`` reads, canonicalizes and encodes them, trains a flow on the coordinates and
+samples from it. Its memory is that of the program, of one module (0.4 GB) and of the budget. Needs
 6 GB of disk.
 """
 
@@ -21,11 +21,10 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import torch
-from runs import machine, tell
+from runs import machine, write_results
 from safetensors.torch import save_file
 
-from wflow_core.interfaces.task import Signature
-from wflow_core.symmetry import GroupElement
+from wflow_core import GroupElement, Signature
 from wflow_plugins.architectures.bert import Bert
 from wflow_plugins.tasks.sentiment import Sentiment
 
@@ -34,17 +33,17 @@ BASE = {
     "positions": 512,
 }  # fmt: skip
 NOISE = 0.1
-"""Of the standard deviation of all weights."""
+"""As a fraction of the standard deviation of all weights."""
 
 
-def spec(networks: Path, canonicalizer: str, rounds: int) -> dict:
-    """JSON is YAML."""
+def spec(networks: Path, canonicalizer: str, reference_updates: int) -> dict:
+    """A spec; JSON is YAML."""
     return {
         "name": "memory",
         "task": {"type": "sentiment"},
         "architecture": {"type": "bert"} | BASE,
         "zoo": {"type": "checkpoints", "folder": str(networks)},
-        "canonicalizers": [{"type": canonicalizer, "reference_updates": rounds}],
+        "canonicalizers": [{"type": canonicalizer, "reference_updates": reference_updates}],
         "codec": {"type": "pca", "components": 2},
         "prior": "gaussian",
         "coupling": "independent",
@@ -73,9 +72,9 @@ def write_networks(folder: Path, n: int) -> None:
 
 
 def measure(o: argparse.Namespace) -> dict:
-    """Seconds of each stage, and the most memory that the process had."""
+    """Seconds of each stage, and the peak memory of the process."""
     file, out = o.scratch / "memory.yaml", o.scratch / "run"
-    file.write_text(json.dumps(spec(o.scratch / "networks", o.canonicalizer, o.rounds)))
+    file.write_text(json.dumps(spec(o.scratch / "networks", o.canonicalizer, o.reference_updates)))
     wflow = Path(sys.executable).with_name("wflow")
     start = time.perf_counter()
     command = [wflow, "run", file, "--memory", o.memory, "--out", out]
@@ -93,16 +92,20 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=3)
     parser.add_argument("--memory", default="4GB")
     parser.add_argument("--canonicalizer", default="transfusion")
-    parser.add_argument("--rounds", type=int, default=1, help="of its reference")
+    parser.add_argument("--reference-updates", type=int, default=1)
     parser.add_argument("--out", type=Path)
     o = parser.parse_args()
-    # In a process of its own that is not waited for until the run has ended: its memory is another.
+    # In a process that ends after the run, so that its memory is not counted.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as other:
         other.submit(write_networks, o.scratch / "networks", o.networks).result()
         found = measure(o)
     options = {"networks": o.networks, "memory": o.memory, "canonicalizer": o.canonicalizer}
-    results = {"machine": machine(), "options": options | {"rounds": o.rounds}, **found}
-    tell(results, o.out)
+    results = {
+        "machine": machine(),
+        "options": options | {"reference_updates": o.reference_updates},
+        **found,
+    }
+    write_results(results, o.out)
 
 
 if __name__ == "__main__":

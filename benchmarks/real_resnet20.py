@@ -1,12 +1,12 @@
-"""The real ResNet-20 permuted at random, with noise and without: are its units found again?
+"""Weight matching of a trained ResNet-20 with randomly permuted units, with and without noise.
 
     python benchmarks/real_resnet20.py --out benchmarks/results/real_resnet20.json
 
-`WFLOW_DATA` holds `checkpoints/resnet20-12fca82f.th` and a slice of CIFAR-10. The network is moved
-by a random permutation of all its units, then each tensor of weights gets Gaussian noise of
-`--noise` of its own standard deviation; weight matching to the network as it was must undo the
-permutation. `distance` is to that network, after matching and with the permutation undone exactly:
-where the first is not larger, matching lost nothing, and the noise alone hides the units.
+`WFLOW_DATA` holds `checkpoints/resnet20-12fca82f.th` and a slice of CIFAR-10. All units of the
+network are permuted at random, then each weight tensor gets Gaussian noise of `--noise` times its
+own standard deviation. Weight matching to the original network must undo the permutation.
+Distances are to the original network, after matching and after the exact inverse permutation: where
+the first is not larger, matching is optimal, and the noise alone makes units indistinguishable.
 """
 
 from __future__ import annotations
@@ -22,12 +22,10 @@ import torch
 from runs import machine
 from torch import Tensor
 
-from wflow_core.interfaces.task import Split
-from wflow_core.symmetry import Symmetry
-from wflow_core.symmetry.groups import GroupElement
-from wflow_core.weights import WeightSet
+from wflow_core import GroupElement, Split, Symmetry, WeightSet
 from wflow_plugins.architectures.resnet20 import Resnet20
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching
+from wflow_plugins.matching.elements import compose, inverse
 from wflow_plugins.tasks.cifar10 import Cifar10
 from wflow_plugins.zoos.checkpoints import Checkpoints
 
@@ -36,7 +34,7 @@ BATCH = 100
 
 
 class Real:
-    """The network, its task, and how well it does."""
+    """The network, its task and its accuracy."""
 
     def __init__(self, data: Path, images: int):
         self.task = Cifar10(
@@ -54,19 +52,19 @@ class Real:
         self.matching.fit(self.network)
 
     @property
-    def define_symmetry(self) -> Symmetry:
+    def symmetry(self) -> Symmetry:
         return self.a.symmetry
 
     @torch.no_grad()
     def accuracy(self, weights: Tensor, buffers: Tensor) -> float:
         test: Split = self.task.splits["test"]
-        run, right = self.a.networks, 0
+        batched, right = self.a.batched, 0
         for x, y in zip(test.x.split(BATCH), test.y.split(BATCH), strict=True):
-            right += int((run(weights, x, buffers)[0].argmax(-1) == y).sum())
+            right += int((batched(weights, x, buffers)[0].argmax(-1) == y).sum())
         return right / len(test)
 
     def noisy(self, weights: Tensor, noise: float, generator: torch.Generator) -> Tensor:
-        """Each tensor with noise of a fraction of its own standard deviation."""
+        """Weights with noise of a fraction of the standard deviation of each tensor."""
         layout = self.network.layout
         tensors = {
             name: t + noise * t.std() * torch.randn(t.shape, generator=generator)
@@ -76,7 +74,7 @@ class Real:
 
 
 def trial(real: Real, noise: float, seed: int, scored: bool) -> dict:
-    """Permuted, made noisy, matched; accuracies take longest."""
+    """Permute, add noise, match. Accuracies take longest."""
     symmetry, generator = real.symmetry, torch.Generator().manual_seed(seed)
     perm = GroupElement(symmetry.random(1, generator).perm)
     before: WeightSet = real.network
@@ -87,9 +85,9 @@ def trial(real: Real, noise: float, seed: int, scored: bool) -> dict:
     start = time.perf_counter()
     back = real.matching.group_element(moved)
     seconds = time.perf_counter() - start
-    units, right = count(symmetry, symmetry.compose(perm, back))
+    units, right = count(symmetry, compose(symmetry, perm, back))
     w, b = symmetry.act(moved, back), symmetry.act_buffers(buffers, back)
-    undone = symmetry.act(moved, symmetry.inverse(perm))
+    undone = symmetry.act(moved, inverse(symmetry, perm))
     scores = {
         "accuracy permuted": real.accuracy(moved, buffers),
         "accuracy matched": real.accuracy(w, b),
@@ -100,32 +98,32 @@ def trial(real: Real, noise: float, seed: int, scored: bool) -> dict:
         "units": units,
         "matched": right,
         "percent": 100 * right / units,
-        "the very weights": bool(torch.equal(w, before.weights)),
-        "distance matched": (w - before.weights).norm().item(),
-        "distance undone": (undone - before.weights).norm().item(),
+        "identical weights": bool(torch.equal(w, before.weights)),
+        "distance, matched": (w - before.weights).norm().item(),
+        "distance, exact inverse": (undone - before.weights).norm().item(),
         "seconds": round(seconds, 2),
     } | scores
 
 
 def summary(rows: list[dict]) -> dict:
-    """Of the seeds of one noise."""
+    """A summary of the seeds of one noise."""
     percent = [row["percent"] for row in rows]
     return {
         "noise": rows[0]["noise"],
         "seeds": len(rows),
-        "percent, least": min(percent),
-        "percent, mean": sum(percent) / len(rows),
-        "seeds with 98 percent": sum(p >= 98 for p in percent),
-        "seeds no farther than undone": sum(
-            row["distance matched"] <= row["distance undone"] for row in rows
+        "matched %, minimum": min(percent),
+        "matched %, mean": sum(percent) / len(rows),
+        "seeds with 98 %": sum(p >= 98 for p in percent),
+        "seeds within the exact distance": sum(
+            row["distance, matched"] <= row["distance, exact inverse"] for row in rows
         ),
     }
 
 
 def count(symmetry: Symmetry, element: GroupElement) -> tuple[int, int]:
-    """Free units, and those that an element leaves where they are."""
+    """The number of free units, and of those that an element leaves in place."""
     stay = {name: (p == torch.arange(p.shape[-1])).sum().item() for name, p in element.perm.items()}
-    units = {name: prod(symmetry.units(name)) for name in symmetry.free}
+    units = {name: prod(symmetry.units(name)) for name in symmetry.permutable}
     return sum(units.values()), sum(stay.get(name, n) for name, n in units.items())
 
 
@@ -135,8 +133,8 @@ def main() -> None:
         "--noise", type=float, default=0.5, help="in standard deviations of tensors"
     )
     parser.add_argument("--seeds", type=int, default=40)
-    parser.add_argument("--scored", type=int, default=3, help="seeds that accuracy is measured of")
-    parser.add_argument("--images", type=int, default=1000, help="of the slice's test images")
+    parser.add_argument("--scored", type=int, default=3, help="seeds whose accuracy is measured")
+    parser.add_argument("--images", type=int, default=1000, help="test images")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("WFLOW_DATA", ".")))
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()

@@ -1,12 +1,12 @@
-"""Tables of sweeps and benchmarks into a page on what others published; no figure is typed by hand.
+"""Writes the tables of sweeps and benchmarks into the pages of docs/reproduction.
 
     python benchmarks/reproduction.py sweeps/table-7.1 --other results/initialisation.json
     python benchmarks/reproduction.py --page deepweightflow sweeps/mnist sweeps/iris
 
-A page is ``docs/reproduction/PAGE.md``, and its grids are in ``examples/PAGE/``. ``PAGE.json``
-beside it keeps what was measured; a table takes the place of one of its name. In the page,
-everything between ``<!-- table: NAME -->`` and ``<!-- end -->`` is written from there, and nothing
-else is touched. Without folders the page is filled anew.
+A page is ``docs/reproduction/PAGE.md``; its grids are in ``examples/PAGE/``. ``PAGE.json`` beside it
+holds the measured tables; a new table replaces the one of the same name. In the page, the text
+between ``<!-- table: NAME -->`` and ``<!-- end -->`` is generated from that file, and nothing else
+changes. Without folders the page is generated again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from markdown_tables import Table, whole
+from markdown_tables import Table, with_caption
 
 from wflow_core.errors import DataError, StoreError, WflowError
 from wflow_core.storage.store import Store
@@ -37,14 +37,14 @@ ABSOLUTE = re.compile(r"(?<![\w.~/])~?/(?=\S)(?:[^\s/'\",:;]+/)*")
 
 
 def grids_of(page: Path) -> str:
-    """The folder of a page's grids, from where the repository is."""
+    """The folder of a page's grids, relative to the repository."""
     return f"examples/{page.stem}"
 
 
 def update(
     folders: Iterable[Path], others: Iterable[Path] = (), page: Path = PAGES[THESIS]
 ) -> dict[str, Table]:
-    """Take in the tables, fill the page, and write both; nothing, where something is wrong.
+    """Add tables, generate the page, and write both files; on an error, write nothing.
 
     Returns:
         All tables, by name.
@@ -57,7 +57,7 @@ def update(
     found = [*sweeps, *map(of_benchmark, others)]
     names = [name for name, _ in found]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise DataError(f"two of these are called {twice!r}; give one of them")
+        raise DataError(f"two tables have the name {twice!r}; give one of them")
     store, kept = Store(page.parent), page.with_suffix(".json").name
     before = (store.read_json(kept) or {}).get("tables", {})
     tables = dict(sorted((before | dict(found)).items()))
@@ -68,10 +68,10 @@ def update(
 
 
 def fill(text: str, tables: Mapping[str, Table], page: Path) -> str:
-    """The page's text with a table, or a line that says that there is none, between all markers.
+    """The text of a page with the table of each marker, or the command that measures it.
 
     Raises:
-        DataError: a marker is not closed or there twice, or a table has none.
+        DataError: a marker is not closed or is repeated, or a table has no marker.
     """
     where, grids = page.name, grids_of(page)
     opened, closed = OPENED.findall(text), [match[1] for match in MARKED.finditer(text)]
@@ -79,15 +79,17 @@ def fill(text: str, tables: Mapping[str, Table], page: Path) -> str:
         if name not in closed:
             raise DataError(f"{where}: no <!-- end --> after the marker of {name!r}; add one")
         if opened.count(name) > 1:
-            raise DataError(f"{where}: the marker of {name!r} is there twice; leave one")
+            raise DataError(f"{where}: two markers of {name!r}; remove one")
     for name in tables:
         if name not in opened:
-            fix = f"add <!-- table: {name} --> and <!-- end -->, or take it out of the JSON file"
+            fix = f"add <!-- table: {name} --> and <!-- end -->, or remove the table from the JSON file"
             raise DataError(f"{where}: no marker for the table {name!r}; {fix}")
 
     def between(match: re.Match[str]) -> str:
         name = match[1]
-        body = "\n".join(whole(tables[name]) if name in tables else [_unmeasured(name, grids)])
+        body = "\n".join(
+            with_caption(tables[name]) if name in tables else [_unmeasured(name, grids)]
+        )
         return f"<!-- table: {name} -->\n\n{body}\n\n<!-- end -->"
 
     return MARKED.sub(between, text)
@@ -97,7 +99,7 @@ def of_sweep(folder: Path, grids: str) -> tuple[str, Table]:
     """The name and the table of a sweep of a grid in ``grids``, without the paths of folders."""
     found = Store(folder).read_json(TABLE)
     if found is None or "command" not in found:
-        raise StoreError(f"{folder}: no sweep; give a folder in which `wflow sweep` left {TABLE}")
+        raise StoreError(f"{folder}: no sweep; give the folder of a sweep; it holds {TABLE}")
     grid = Path(shlex.split(found["command"])[2]).name
     about = {"versions": found["versions"], "machine": _named(found["machine"])}
     name, command = found["name"], f"wflow sweep {grids}/{grid}"
@@ -113,7 +115,7 @@ def of_sweep(folder: Path, grids: str) -> tuple[str, Table]:
 
 
 def _run(run: Table, about: Table, folder: Path) -> Table:
-    """A run of a row; its machine and versions where they are others than the table's."""
+    """A run of a row; its machine and versions where they differ from those of the table."""
     reason = run["reason"] and run["reason"].replace(f"{folder}/", "")
     kept = {"seed": run["seed"], "status": run["status"], "reason": reason}
     kept["seconds"] = sum(run["seconds"].values())
@@ -125,15 +127,15 @@ def _run(run: Table, about: Table, folder: Path) -> Table:
 
 
 def of_benchmark(path: Path) -> tuple[str, Table]:
-    """The name and the rows of a result of a benchmark, with what it says of them."""
+    """The name, rows and metadata of a benchmark result."""
     found = Store(path.parent).read_json(path.name)
     if found is None:
-        raise StoreError(f"{path}: not there; give a result of a benchmark")
-    # Where there is a row a seed, what a page shows is their summary.
+        raise StoreError(f"{path}: no such file; give the result of a benchmark")
+    # Where there is a row for each seed, a page shows their summary.
     rows = summary if isinstance(summary := found.get("summary"), list) else found.get("rows")
     right = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
     if not right or any(isinstance(v, list | dict) for row in rows for v in row.values()):
-        raise DataError(f"{path}: its `rows` are no list of flat mappings; give another file")
+        raise DataError(f"{path}: `rows` is no list of flat mappings; give another file")
     script = ROOT / "benchmarks" / f"{path.stem}.py"
     command = found.get("command") or (f"python benchmarks/{script.name}" * script.exists())
     kept = {key: found[key] for key in ABOUT if key in found}
@@ -141,12 +143,12 @@ def of_benchmark(path: Path) -> tuple[str, Table]:
 
 
 def _named(machine: Table) -> Table:
-    """A machine by the name and version of its system, without those of the build."""
+    """A machine with the name and version of its system, without the build."""
     return machine | {"system": "-".join(machine["system"].split("-")[:2])}
 
 
 def _without_folders(value: Any) -> Any:
-    """Plain data in whose texts the folders of absolute paths are left out."""
+    """Plain data without the folders of absolute paths in its texts."""
     if isinstance(value, dict):
         return {name: _without_folders(of) for name, of in value.items()}
     if isinstance(value, list):
@@ -155,7 +157,7 @@ def _without_folders(value: Any) -> Any:
 
 
 def _unmeasured(name: str, grids: str) -> str:
-    """What would measure a table: the benchmark of its name, or the grid."""
+    """The command that measures a table: the benchmark of its name, or the grid."""
     if (ROOT / "benchmarks" / f"{name}.py").exists():
         return f"Not measured yet: `python benchmarks/{name}.py`."
     return f"Not measured yet: `wflow sweep {grids}/{re.sub('[-.]', '_', name)}.yaml`."
@@ -163,8 +165,8 @@ def _unmeasured(name: str, grids: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="*", type=Path, help="of sweeps")
-    parser.add_argument("--page", choices=PAGES, default=THESIS, help="which page they belong to")
+    parser.add_argument("folders", nargs="*", type=Path, help="folders of sweeps")
+    parser.add_argument("--page", choices=PAGES, default=THESIS, help="page of the tables")
     parser.add_argument("--other", nargs="+", type=Path, default=[], help="results of benchmarks")
     options = parser.parse_args()
     try:

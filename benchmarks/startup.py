@@ -1,4 +1,4 @@
-"""Seconds that the command line takes to answer, beside an empty Python.
+"""Start-up time of the command line, in seconds, beside an empty Python.
 
 python benchmarks/startup.py --out benchmarks/results/startup.json
 """
@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     for command in COMMANDS.values():
         seconds(command)  # warm up the disk
-    # In turn, so that a slow moment of the machine falls on all alike.
+    # Interleaved, so that other load on the machine affects all commands alike.
     rounds = [{n: seconds(c) for n, c in COMMANDS.items()} for _ in range(options.rounds)]
     found = {n: statistics.median(r[n] for r in rounds) for n in COMMANDS}
     result = {"median_seconds": found, "rounds": options.rounds}

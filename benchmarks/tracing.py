@@ -1,11 +1,11 @@
-"""What `traced` finds in modules: all that was written by hand, and no label that is false.
+"""Symmetries that `traced` finds, beside hand-written ones, and checks of every group.
 
     python benchmarks/tracing.py --out benchmarks/results/tracing.json
 
 Modules are those of the tests: architectures whose symmetry was written by hand, and named modules
-whose free groups are known. Each label is tried with random elements of all groups at once, on
+whose permutable groups are known. Each label is tried with random elements of all groups at once, on
 random weights and inputs in float64; the difference is over the largest output. Coverage is the
-fraction of the entries of all weights' axes that lie on free groups; an anchored parameter lies on
+fraction of the entries of all weights' axes that lie on permutable groups; an fixed parameter lies on
 none.
 """
 
@@ -25,8 +25,7 @@ import torch
 from runs import machine
 from torch import Tensor, nn
 
-from wflow_core.interfaces.architecture import Architecture
-from wflow_core.symmetry import Symmetry
+from wflow_core import Architecture, Symmetry
 from wflow_plugins.architectures.tracing import Found, find
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -34,13 +33,13 @@ from symmetry_prints import fingerprint
 from test_traced import BY_HAND, outputs
 from traced_modules import CASES, Case
 
-FALSE = 1e-9
-"""Relative difference from which a label is taken for false."""
+TOLERANCE = 1e-9
+"""Relative difference above which a symmetry is wrong."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A module, what it takes, and its symmetry by hand or its free groups."""
+    """A module, what it takes, and its symmetry by hand or its permutable groups."""
 
     name: str
     module: nn.Module
@@ -50,7 +49,7 @@ class Subject:
     def agrees(self, symmetry: Symmetry) -> bool:
         if isinstance(self.known, Architecture):
             return fingerprint(symmetry) == fingerprint(self.known.symmetry)
-        found = [(g.size, g.scaling, *self._parent(symmetry, g.per)) for g in free(symmetry)]
+        found = [(g.size, g.scaling, *self._parent(symmetry, g.parent)) for g in free(symmetry)]
         return Counter(found) == Counter(self.known.free)
 
     def _parent(self, symmetry: Symmetry, name: str | None) -> list[int]:
@@ -62,13 +61,13 @@ def subjects() -> Iterator[Subject]:
         default = {name: field.default for name, field in type(of.config).model_fields.items()}
         set_here = [f"{name} {value}" for name, value in of.config if value != default[name]]
         name = " ".join([type(of).__name__.lower(), *[f"({', '.join(set_here)})"] * bool(set_here)])
-        yield Subject(name, of.module, of.signature.draw(2, seeded(0)), of)
+        yield Subject(name, of.template, of.signature.draw(2, seeded(0)), of)
     for case in CASES:
         yield Subject(case.name, case.module(), case.inputs(), case)
 
 
 def free(symmetry: Symmetry) -> list:
-    return [symmetry.groups[name] for name in symmetry.free]
+    return [symmetry.groups[name] for name in symmetry.permutable]
 
 
 def row(of: Subject, elements: int) -> dict:
@@ -76,24 +75,24 @@ def row(of: Subject, elements: int) -> dict:
     found = find(of.module, of.x)
     seconds = time.perf_counter() - start
     symmetry = found.symmetry(of.module)
-    units = sum(prod(symmetry.units(name)) for name in symmetry.free)
+    units = sum(prod(symmetry.units(name)) for name in symmetry.permutable)
     return {
         "module": of.name,
-        "known by": "hand" if isinstance(of.known, Architecture) else "its groups",
+        "reference": "hand-written" if isinstance(of.known, Architecture) else "group sizes",
         "parameters": symmetry.layout.size,
-        "free groups": len(symmetry.free),
+        "permutable groups": len(symmetry.permutable),
         "units": units,
         "coverage": round(found.coverage, 4),
-        "anchored parameters": symmetry.layout.size - covered(symmetry),
+        "fixed parameters": symmetry.layout.size - covered(symmetry),
         "agrees": of.agrees(symmetry),
         "largest difference": difference(of, symmetry, elements),
-        "left out": "; ".join(notes(found)),
+        "notes": "; ".join(notes(found)),
         "seconds": round(seconds, 2),
     }
 
 
 def covered(symmetry: Symmetry) -> int:
-    """Parameters that lie on a free group."""
+    """Parameters that lie on a permutable group."""
     places = (place for *_, units, _ in fingerprint(symmetry) for unit in units for place in unit)
     return len({entry for is_buffer, entries in places if not is_buffer for entry in entries})
 
@@ -103,14 +102,14 @@ def notes(found: Found) -> list[str]:
 
 
 def difference(of: Subject, symmetry: Symmetry, elements: int) -> float:
-    """Between what a module computes before and after random elements, at most."""
+    """The largest relative difference of outputs before and after random elements."""
     x = of.x.double() if of.x.is_floating_point() else of.x
     options = {"generator": seeded(1), "dtype": torch.float64}
     w = torch.randn(elements, symmetry.layout.size, **options)
     b = torch.rand(elements, symmetry.buffer_layout.size, **options) + 0.5
     element = symmetry.random(elements, seeded(2), torch.float64)
     moved, moved_b = symmetry.act(w, element), symmetry.act_buffers(b, element)
-    torch.set_default_dtype(torch.float64)  # for tensors that modules make themselves
+    torch.set_default_dtype(torch.float64)  # for tensors that modules create
     try:
         pairs = [
             pair
@@ -130,30 +129,30 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def told(of: dict) -> str:
+def format_row(of: dict) -> str:
     return (
-        f"{of['module'][:58]:<58} {of['parameters']:>7} {of['free groups']:>3} {of['units']:>5} "
-        f"{of['coverage']:>7.1%} {of['anchored parameters']:>6} {of['agrees']!s:>6} "
+        f"{of['module'][:58]:<58} {of['parameters']:>7} {of['permutable groups']:>3} {of['units']:>5} "
+        f"{of['coverage']:>7.1%} {of['fixed parameters']:>6} {of['agrees']!s:>6} "
         f"{of['largest difference']:>8.0e} {of['seconds']:>6.1f}"
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--elements", type=int, default=20, help="random elements a module")
+    parser.add_argument("--elements", type=int, default=20, help="random elements per module")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     rows, (first, *_) = [], subjects()
-    find(first.module, first.x)  # what torch loads when it is first asked takes longest
+    find(first.module, first.x)  # first use of torch.export, so that its seconds are not counted
     print(f"{'module':<58} weights  gr units covered anchor agrees  differs seconds")
     for subject in subjects():
         rows.append(row(subject, options.elements))
-        print(told(rows[-1]), flush=True)
-    false = [of["module"] for of in rows if of["largest difference"] > FALSE]
+        print(format_row(rows[-1]), flush=True)
+    wrong = [of["module"] for of in rows if of["largest difference"] > TOLERANCE]
     summary = {
         "modules": len(rows),
         "agree": sum(of["agrees"] for of in rows),
-        "with a false label": false,
+        "wrong": wrong,
         "elements": options.elements,
         "largest difference": max(of["largest difference"] for of in rows),
     }

@@ -1,9 +1,9 @@
-"""Seconds of one training step of each velocity, and its ratio to that of the plain network.
+"""Seconds of a training step of each velocity, and the ratio to the velocity `mlp`.
 
 python benchmarks/velocities.py --out benchmarks/results/velocities.json
 
 Two settings: MLP 30-16-16-2 at width 64, batch 32, and MLP 784-10-10 at width 32, batch 8; five
-layers, forward, backward and optimizer, in float32 and with bfloat16 autocast.
+layers; forward pass, backward pass and optimizer; in float32 and with bfloat16 autocast.
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ from pathlib import Path
 
 import torch
 
-from wflow_core.interfaces.task import Signature
-from wflow_core.interfaces.velocity import Velocity
-from wflow_core.space import Space
+from wflow_core import Signature, Space, Velocity
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.velocities.mlp import MlpVelocity
@@ -42,7 +40,7 @@ VELOCITIES = {
 
 
 def step(velocity: Velocity, batch: int, precision: torch.dtype) -> Callable[[], float]:
-    """A training step that tells its seconds."""
+    """A training step that returns its seconds."""
     device = next(velocity.parameters()).device
     x, y = torch.randn(2, batch, velocity.space.dim, device=device).unbind()
     t = torch.rand(batch, device=device)
@@ -55,7 +53,7 @@ def step(velocity: Velocity, batch: int, precision: torch.dtype) -> Callable[[],
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        loss.item()  # a device works on after the call returns
+        loss.item()  # waits for the device
         return time.perf_counter() - start
 
     return run
@@ -71,7 +69,7 @@ def measure(setting: str, rounds: int, device: str) -> dict[str, float]:
     }
     for run in steps.values():
         run()
-    # In turn, so that a slow moment of the machine falls on all alike.
+    # Interleaved, so that other load on the machine affects all velocities alike.
     seconds = [{name: run() for name, run in steps.items()} for _ in range(rounds)]
     return {name: statistics.median(s[name] for s in seconds) for name in steps}
 

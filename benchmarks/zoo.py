@@ -1,4 +1,4 @@
-"""A step of training many networks 784-10-10 at once: ours, without its savings, and one by one.
+"""A training step of many networks 784-10-10: batched, without each optimisation, and one by one.
 
 python benchmarks/zoo.py --out benchmarks/results/zoo.json
 """
@@ -18,19 +18,18 @@ import torch
 from runs import machine
 from torch.nn import functional
 
-from wflow_core.interfaces.task import Signature, Split
+from wflow_core import Signature, Split, WeightSet
 from wflow_core.networks import batched
-from wflow_plugins.objectives import Classification
-from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
+from wflow_plugins.objectives import Classification
 from wflow_plugins.zoos.batched_training import BatchedTraining, Optimizer
 
 ALONE = 16
-"""Networks of the loop that trains one after another; its seconds are scaled up."""
+"""Networks of the loop over single networks; its seconds are scaled to all networks."""
 
 
 class Unfused(Optimizer):
-    """torch's own choice for tensors on the CPU."""
+    """torch's default for tensors on the CPU."""
 
     def build(self, parameters: list[torch.Tensor]) -> torch.optim.Optimizer:
         return torch.optim.Adam(parameters, lr=self.lr)
@@ -38,8 +37,9 @@ class Unfused(Optimizer):
 
 def together(networks: int, batch: Split, optimizer: Optimizer) -> Callable[[], None]:
     mlp = Mlp(Signature((784,), 10), hidden=[10])
-    start = WeightSet.from_module(mlp.module, mlp.initialize(networks, torch.Generator().manual_seed(0)))
-    training = BatchedTraining(mlp.module, start, Classification(), optimizer, 1000)
+    weights = mlp.initialize(networks, torch.Generator().manual_seed(0))
+    start = WeightSet.from_module(mlp.template, weights)
+    training = BatchedTraining(mlp.template, start, Classification(), optimizer, 1000)
     return lambda: training.step(batch)
 
 
@@ -74,22 +74,22 @@ def main() -> None:
     x = torch.randn(o.batch_size, 784, generator=generator)
     batch = Split(x, torch.randint(10, (o.batch_size,), generator=generator))
     ways = {
-        "ours": (together(o.networks, batch, Optimizer()), False),
-        "without the shared product": (together(o.networks, batch, Optimizer()), True),
+        "batched": (together(o.networks, batch, Optimizer()), False),
+        "without shared inputs": (together(o.networks, batch, Optimizer()), True),
         "without the fused optimizer": (together(o.networks, batch, Unfused()), False),
         "without both": (together(o.networks, batch, Unfused()), True),
-        "one after another": (alone(batch), False),
+        "one by one": (alone(batch), False),
     }
     found: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(o.rounds):  # in turn, so that a slow moment falls on all alike
+    for _ in range(o.rounds):  # interleaved, so that other load affects all alike
         for name, (step, plain) in ways.items():
             with patch.object(batched, "SharingLinears", nullcontext) if plain else nullcontext():
                 found[name].append(seconds(step))
     median = {name: statistics.median(of) for name, of in found.items()}
-    median["one after another"] *= o.networks / ALONE
-    ratios = {name: of / median["ours"] for name, of in median.items()}
+    median["one by one"] *= o.networks / ALONE
+    ratios = {name: of / median["batched"] for name, of in median.items()}
     result = {
-        "seconds_a_step": median, "times_ours": ratios, "networks": o.networks,
+        "seconds_a_step": median, "times_batched": ratios, "networks": o.networks,
         "batch_size": o.batch_size, "rounds": o.rounds, "machine": machine(),
     }  # fmt: skip
     o.out.write_text(json.dumps(result, indent=2) + "\n")

@@ -44,17 +44,17 @@ def mlp(activation: type[nn.Module] = nn.ReLU, scaling: str = "positive") -> Blo
         nn.Linear(5, 7), activation(), nn.Linear(7, 6), activation(), nn.Linear(6, 3)
     )
     groups = {
-        "input": Group(5, "anchored"),
+        "input": Group(5, "fixed"),
         "h1": Group(7, scaling=scaling),
         "h2": Group(6, scaling=scaling),
-        "class": Group(3, "anchored"),
+        "class": Group(3, "fixed"),
     }
     parts = (
-        Part("0.weight", ("h1", "input"), power={"h1": 1}, norm=True),
-        Part("0.bias", ("h1",), power={"h1": 1}, norm=True),
-        Part("2.weight", ("h2", "h1"), power={"h2": 1, "h1": -1}, norm=True),
-        Part("2.bias", ("h2",), power={"h2": 1}, norm=True),
-        Part("4.weight", ("class", "h2"), power={"h2": -1}),
+        Part("0.weight", ("h1", "input"), scale_exponent={"h1": 1}, in_unit_sphere=True),
+        Part("0.bias", ("h1",), scale_exponent={"h1": 1}, in_unit_sphere=True),
+        Part("2.weight", ("h2", "h1"), scale_exponent={"h2": 1, "h1": -1}, in_unit_sphere=True),
+        Part("2.bias", ("h2",), scale_exponent={"h2": 1}, in_unit_sphere=True),
+        Part("4.weight", ("class", "h2"), scale_exponent={"h2": -1}),
         Part("4.bias", ("class",)),
     )
     return _block("mlp", module, groups, parts, torch.randn(11, 5))
@@ -82,23 +82,26 @@ class PaddedResidual(nn.Module):
 
 def residual() -> Block:
     groups = {
-        "input": Group(3, "anchored"),
+        "input": Group(3, "fixed"),
         "s1": Group(4, scaling="positive"),
         "s2": Group(4, scaling="positive"),
         "h": Group(8, scaling="positive"),
-        "class": Group(5, "anchored"),
+        "class": Group(5, "fixed"),
     }
     out = (("s2", 0, 2), ("s1", 0, 4), ("s2", 2, 4))
     write = {"s1": 1, "s2": 1}
     parts = [
         Part("conv.weight", ("s1", "input", None, None)),
-        Part("conv1.weight", ("h", "s1", None, None), power={"s1": -1}),
-        Part("conv2.weight", (out, "h", None, None), power={"h": -1}),
-        Part("fc.weight", ("class", out), power={"s1": -1, "s2": -1}),
+        Part("conv1.weight", ("h", "s1", None, None), scale_exponent={"s1": -1}),
+        Part("conv2.weight", (out, "h", None, None), scale_exponent={"h": -1}),
+        Part("fc.weight", ("class", out), scale_exponent={"s1": -1, "s2": -1}),
         Part("fc.bias", ("class",)),
     ]
     for name, axis, power in (("bn", "s1", {"s1": 1}), ("bn1", "h", {"h": 1}), ("bn2", out, write)):
-        parts += [Part(f"{name}.{p}", (axis,), power=power, norm=True) for p in ("weight", "bias")]
+        parts += [
+            Part(f"{name}.{p}", (axis,), scale_exponent=power, in_unit_sphere=True)
+            for p in ("weight", "bias")
+        ]
         parts += [Part(f"{name}.running_{s}", (axis,), buffer=True) for s in ("mean", "var")]
     return _block("residual", PaddedResidual(), groups, tuple(parts), torch.randn(3, 3, 6, 6))
 
@@ -133,14 +136,14 @@ def attention() -> Block:
     heads, d, tokens = 3, 4, 5
     s = heads * d
     groups = {
-        "input": Group(6, "anchored"),
-        "token": Group(tokens, "anchored"),
+        "input": Group(6, "fixed"),
+        "token": Group(tokens, "fixed"),
         "stream": Group(s),
         "heads": Group(heads),
-        "qk": Group(d, scaling="nonzero", per="heads"),
-        "vo": Group(d, scaling="nonzero", per="heads"),
+        "qk": Group(d, scaling="nonzero", parent="heads"),
+        "vo": Group(d, scaling="nonzero", parent="heads"),
         "ff": Group(9),
-        "class": Group(4, "anchored"),
+        "class": Group(4, "fixed"),
     }
     parts = [Part("embed.weight", ("stream", "input")), Part("embed.bias", ("stream",))]
     parts += [Part("positions", ("token", "stream"))]
@@ -153,7 +156,9 @@ def attention() -> Block:
             Part("qkv.bias", ("heads", inner), rows, (heads, d), power),
         ]
     parts += [
-        Part("proj.weight", ("stream", "heads", "vo"), view=(s, heads, d), power={"vo": -1}),
+        Part(
+            "proj.weight", ("stream", "heads", "vo"), view=(s, heads, d), scale_exponent={"vo": -1}
+        ),
         Part("proj.bias", ("stream",)),
         Part("fc1.weight", ("ff", "stream")),
         Part("fc1.bias", ("ff",)),

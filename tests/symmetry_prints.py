@@ -13,8 +13,8 @@ from wflow_plugins.architectures.tracing.verify import read_part
 
 
 def fingerprint(symmetry: Symmetry) -> list[Any]:
-    """Of each free group its shape and scaling, the weights of each unit, and those it scales."""
-    return sorted(_of_group(symmetry, name) for name in symmetry.free)
+    """Of each permutable group its shape and scaling, the weights of each unit, and those it scales."""
+    return sorted(_of_group(symmetry, name) for name in symmetry.permutable)
 
 
 def _of_group(symmetry: Symmetry, name: str) -> tuple[Any, ...]:
@@ -25,7 +25,7 @@ def _of_group(symmetry: Symmetry, name: str) -> tuple[Any, ...]:
         for unit, found in enumerate(_units(part, held, name, shape)):
             places[unit].append((part.part.buffer, found))
         if group.scaling != "none" and not part.part.buffer:
-            power = part.part.power.get(name, 0)
+            power = part.part.scale_exponent.get(name, 0)
             powers |= dict.fromkeys(held.flatten().tolist(), power)
     signed = sorted(powers.items())
     turned = [(place, -power) for place, power in signed]

@@ -25,13 +25,13 @@ class Flattened(Architecture):
     def define_symmetry(self) -> Symmetry:
         groups = {
             "h": Group(3, scaling="sign"),
-            "i": Group(1, "anchored"),
-            "o": Group(2, "anchored"),
+            "i": Group(1, "fixed"),
+            "o": Group(2, "fixed"),
         }
         parts = (
-            Part("0.weight", ("h", "i", None, None), power={"h": 1}),
-            Part("0.bias", ("h",), power={"h": 1}),
-            Part("3.weight", ("o", "h", None), view=(2, 3, 4), power={"h": -1}),
+            Part("0.weight", ("h", "i", None, None), scale_exponent={"h": 1}),
+            Part("0.bias", ("h",), scale_exponent={"h": 1}),
+            Part("3.weight", ("o", "h", None), view=(2, 3, 4), scale_exponent={"h": -1}),
             Part("3.bias", ("o",)),
         )
         return Symmetry(groups, parts, WeightLayout.of_parameters(self.template))
@@ -43,7 +43,7 @@ class Unread(Flattened):
     def define_symmetry(self) -> Symmetry:
         whole = super().define_symmetry()
         parts = [p.part for p in whole.parts if p.part.tensor != "3.weight"]
-        groups = whole.groups | {"flat": Group(12, "anchored")}
+        groups = whole.groups | {"flat": Group(12, "fixed")}
         return Symmetry(groups, (*parts, Part("3.weight", ("o", "flat"))), whole.layout)
 
 

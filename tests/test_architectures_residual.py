@@ -96,7 +96,7 @@ def test_each_group_alone_keeps_the_function(name: str) -> None:
     """A network a group: network i is moved by its permutation or scale of group i only."""
     a = ARCHITECTURES[name]
     symmetry = a.symmetry
-    kinds = [(kind, g) for g, of in symmetry.free.items() for kind in ("perm", "scale")
+    kinds = [(kind, g) for g, of in symmetry.permutable.items() for kind in ("perm", "scale")
              if kind == "perm" or of.scaling != "none"]  # fmt: skip
     w, b = (t[:1].expand(len(kinds), -1) for t in drawn(symmetry, 1))
     e, still = symmetry.random(len(kinds), seeded(8), torch.float64), symmetry.identity(len(kinds))
@@ -114,12 +114,12 @@ def test_each_group_alone_keeps_the_function(name: str) -> None:
 @every
 def test_every_group_between_input_and_output_is_free(name: str) -> None:
     groups = ARCHITECTURES[name].symmetry.groups
-    assert [g for g, group in groups.items() if not group.free] == ["input", "output"]
+    assert [g for g, group in groups.items() if not group.permutable] == ["input", "output"]
 
 
 def test_what_scalings_go_through() -> None:
     scaling = {
-        name: {g.scaling for g in ARCHITECTURES[name].symmetry.free.values()}
+        name: {g.scaling for g in ARCHITECTURES[name].symmetry.permutable.values()}
         for name in ARCHITECTURES
     }
     assert scaling.pop("cnn gelu") == {"none"}
@@ -212,7 +212,7 @@ def test_units_of_zero_padded_streams_nest() -> None:
         ("stream3", 0, 16), ("stream2", 0, 8), ("stream1", 0, 16), ("stream2", 8, 16),
         ("stream3", 16, 32),
     )  # fmt: skip
-    assert sum(g.size for g in symmetry.free.values()) == 64 + 3 * (16 + 32 + 64)
+    assert sum(g.size for g in symmetry.permutable.values()) == 64 + 3 * (16 + 32 + 64)
 
 
 @pytest.mark.parametrize("name", ["cnn batch_norm", "cnn flatten", "resnet20", "resnet18"])
@@ -225,7 +225,7 @@ def test_all_units_are_brought_to_their_spheres(name: str) -> None:
     canonical = to.act(w, to.group_element(w))
     assert far(outputs(a, canonical, b), before) < 1e-12
     spheres = unit_spheres(symmetry)
-    assert spheres.keys() == symmetry.free.keys()
+    assert spheres.keys() == symmetry.permutable.keys()
     for places in spheres.values():
         norm = canonical[:, places.flatten()].unflatten(1, places.shape).norm(dim=2)
         torch.testing.assert_close(norm, torch.ones_like(norm))
@@ -238,14 +238,14 @@ def test_residual_scales_without_batch_norm_are_refused() -> None:
     """x + W2 relu(W1 x): what reads the stream also writes it; each scale needs the other."""
     layers = nn.ModuleDict({n: nn.Linear(4, 4, bias=False) for n in ("first", "one", "two")})
     groups = {
-        "input": Group(4, "anchored"),
+        "input": Group(4, "fixed"),
         "stream": Group(4, scaling="positive"),
         "h": Group(4, scaling="positive"),
     }
     parts = (
-        Part("first.weight", ("stream", "input"), power={"stream": 1}, norm=True),
-        Part("one.weight", ("h", "stream"), power={"h": 1, "stream": -1}, norm=True),
-        Part("two.weight", ("stream", "h"), power={"stream": 1, "h": -1}, norm=True),
+        Part("first.weight", ("stream", "input"), scale_exponent={"stream": 1}, in_unit_sphere=True),
+        Part("one.weight", ("h", "stream"), scale_exponent={"h": 1, "stream": -1}, in_unit_sphere=True),
+        Part("two.weight", ("stream", "h"), scale_exponent={"stream": 1, "h": -1}, in_unit_sphere=True),
     )
     symmetry = Symmetry(groups, parts, WeightLayout.of_parameters(layers))
     with pytest.raises(UnsupportedError, match=r"scales of \['h', 'stream'\] depend .* in a cycle"):

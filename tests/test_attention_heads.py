@@ -208,7 +208,7 @@ def test_gauge_then_transfusion_finds_a_copy_of_any_kind(architecture: Architect
 
 @pytest.mark.parametrize("kind", HEADS)
 def test_what_has_no_heads_is_refused(kind: Any) -> None:
-    with pytest.raises(UnsupportedError, match=r"no attention heads(.|\n)*h1: 16 free"):
+    with pytest.raises(UnsupportedError, match=r"no attention heads(.|\n)*h1: 16 permutable"):
         kind(Mlp(Signature((4,), 2)))
 
 
@@ -219,11 +219,11 @@ def test_gated_dimensions_are_no_linear_pair() -> None:
         ("gate", torch.zeros(6, 3)),
         ("out", torch.zeros(3, 6)),
     ]
-    groups = {"s": Group(3), "heads": Group(2), "v": Group(3, scaling="nonzero", per="heads")}
+    groups = {"s": Group(3), "heads": Group(2), "v": Group(3, scaling="nonzero", parent="heads")}
     parts = (
-        Part("value", ("heads", "v", "s"), view=(2, 3, 3), power={"v": 1}),
+        Part("value", ("heads", "v", "s"), view=(2, 3, 3), scale_exponent={"v": 1}),
         Part("gate", ("heads", "v", "s"), view=(2, 3, 3)),
-        Part("out", ("s", "heads", "v"), view=(3, 2, 3), power={"v": -1}),
+        Part("out", ("s", "heads", "v"), view=(3, 2, 3), scale_exponent={"v": -1}),
     )
     symmetry = Symmetry(groups, parts, WeightLayout.of(tensors))
     with pytest.raises(UnsupportedError, match="attention_gauge: this architecture has no"):

@@ -112,7 +112,7 @@ def test_check(tmp_path: Path) -> None:
     assert shown.exit_code == 0
     assert shown.stdout.startswith(f"{spec}: valid\n")
     assert "\narchitecture: 134 parameters; symmetry groups:\n" in shown.stdout
-    assert "\nh1: 4 free, scaling positive\n" in shown.stdout
+    assert "\nh1: 4 permutable, scaling positive\n" in shown.stdout
     resolved = json.loads(wflow("check", spec, "--json", "--set", "seed=7").stdout)
     assert resolved == assemble(spec_from_text(tiny(seed="7"))).resolved
     assert list(tmp_path.iterdir()) == [spec]

@@ -98,7 +98,7 @@ def test_the_symmetries_of_the_concepts_are_exact() -> None:
     assert mlp["same_function"].shape == mlp["weights"].shape
 
     out, both = padded["out"], padded["both"]
-    ends = Part("x", ("s1", None, None), power={"s1": 1}), Part("y", (out, None, None), power=both)
+    ends = Part("x", ("s1", None, None), scale_exponent={"s1": 1}), Part("y", (out, None, None), scale_exponent=both)
     assert_symmetric(Padded(), padded, ends, {"x": (16, 6, 6), "y": (32, 3, 3)})
 
     ends = Part("x", (None, "stream")), Part("y", (None, "stream"))

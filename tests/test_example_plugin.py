@@ -52,7 +52,7 @@ def test_its_plugins_are_listed_and_whole() -> None:
 def test_its_spec_uses_them() -> None:
     shown = wflow("check", SPEC)
     assert shown.exit_code == 0, shown.output
-    assert "hidden: 8 free, scaling sign" in shown.stdout
+    assert "hidden: 8 permutable, scaling sign" in shown.stdout
 
 
 @pytest.mark.skipif(OURS in {p.distribution for p in registry.plugins()}, reason="it is here")

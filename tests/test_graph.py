@@ -63,7 +63,7 @@ def test_three_groups_on_a_part_are_refused() -> None:
 
 def test_nested_groups_that_share_an_axis_are_refused() -> None:
     module = nn.Linear(3, 8, bias=False)
-    groups = {"h": Group(2), "a": Group(1, per="h"), "b": Group(3, per="h")}
+    groups = {"h": Group(2), "a": Group(1, parent="h"), "b": Group(3, parent="h")}
     axis = (("a", 0, 1), ("b", 0, 3))
     part = Part("weight", ("h", axis, None), view=(2, 4, 3))
     layout = WeightLayout.of_parameters(module)

@@ -25,7 +25,7 @@ def test_a_permuted_network_is_brought_back(block: Block, normalize: bool, seed:
 
 def test_one_hidden_layer_is_matched_as_well_as_by_trying_all() -> None:
     layout = WeightLayout.of_parameters(nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2)))
-    groups = {"i": Group(3, "anchored"), "h": Group(5), "o": Group(2, "anchored")}
+    groups = {"i": Group(3, "fixed"), "h": Group(5), "o": Group(2, "fixed")}
     parts = (
         Part("0.weight", ("h", "i")),
         Part("0.bias", ("h",)),
@@ -63,7 +63,7 @@ def test_chunks_do_not_change_the_alignment() -> None:
 def heads(h: int = 3, d: int = 4) -> Symmetry:
     """One layer that writes head dimensions from three inputs, with a bias a head."""
     slots = [("w", torch.zeros(h * d, 3)), ("b", torch.zeros(h))]
-    groups = {"i": Group(3, "anchored"), "heads": Group(h), "in": Group(d, per="heads")}
+    groups = {"i": Group(3, "fixed"), "heads": Group(h), "in": Group(d, parent="heads")}
     parts = (Part("w", ("heads", "in", "i"), view=(h, d, 3)), Part("b", ("heads",)))
     return Symmetry(groups, parts, WeightLayout.of(slots))
 
@@ -82,7 +82,7 @@ def test_nested_groups_are_matched_as_well_as_by_trying_all() -> None:
 
 def test_units_nested_in_anchored_ones_stay_in_theirs() -> None:
     free = heads()
-    groups = free.groups | {"heads": Group(3, "anchored")}
+    groups = free.groups | {"heads": Group(3, "fixed")}
     symmetry = Symmetry(groups, tuple(p.part for p in free.parts), free.layout)
     w = torch.randn(5, free.layout.size, generator=torch.Generator().manual_seed(3))
     element = symmetry.random(5, torch.Generator().manual_seed(4))
@@ -94,7 +94,7 @@ def test_units_nested_in_anchored_ones_stay_in_theirs() -> None:
 def test_normalized_a_loud_layer_does_not_drown_a_quiet_one() -> None:
     """The bias says one order, the weights, a thousand times as large, say nothing clear."""
     layout = WeightLayout.of([("w", torch.zeros(2, 1)), ("b", torch.zeros(2))])
-    groups = {"i": Group(1, "anchored"), "h": Group(2)}
+    groups = {"i": Group(1, "fixed"), "h": Group(2)}
     symmetry = Symmetry(groups, (Part("w", ("h", "i")), Part("b", ("h",))), layout)
     reference = torch.tensor([[1000.0, 1010.0, 1.0, -1.0]])
     other = torch.tensor([[1010.0, 1000.0, 1.0, -1.0]])
@@ -126,7 +126,7 @@ def test_pairs_are_matched_as_each_alone(block: Block) -> None:
 
 def test_where_nothing_is_free_nothing_moves() -> None:
     layout = WeightLayout.of_parameters(nn.Linear(2, 3))
-    groups = {"i": Group(2, "anchored"), "o": Group(3, "anchored")}
+    groups = {"i": Group(2, "fixed"), "o": Group(3, "fixed")}
     symmetry = Symmetry(groups, (Part("weight", ("o", "i")), Part("bias", ("o",))), layout)
     w = torch.randn(4, layout.size, generator=torch.Generator().manual_seed(0))
     assert torch.equal(align(symmetry, w, w.flip(0)), w)
@@ -135,7 +135,7 @@ def test_where_nothing_is_free_nothing_moves() -> None:
 def test_refining_starts_from_some_groups_too() -> None:
     block = BLOCKS[0]
     w, reference = block.weights(4, 5), block.weights(1, 6)
-    first = next(iter(block.symmetry.free))
+    first = next(iter(block.symmetry.permutable))
     some = GroupElement({first: match(block.symmetry, w, reference).perm[first]})
     refined = block.symmetry.act(w, refine(block.symmetry, w, reference, some))
     start = block.symmetry.act(w, some)

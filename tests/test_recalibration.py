@@ -42,7 +42,7 @@ class OfShared(Architecture):
         return Shared()
 
     def define_symmetry(self) -> Symmetry:
-        groups = {name: Group(5, "anchored") for name in ("input", "output")}
+        groups = {name: Group(5, "fixed") for name in ("input", "output")}
         parts = [Part("linear.weight", ("output", "input")), Part("linear.bias", ("output",))]
         parts += [Part(f"norm.{p}", ("output",)) for p in ("weight", "bias")]
         return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.template))

@@ -70,7 +70,7 @@ def test_composing_with_partial_elements(block: Block) -> None:
 
 
 def test_a_wrong_symmetry_changes_the_function() -> None:
-    """The check above can fail: an anchored group that is declared free is found out."""
+    """The check above can fail: an fixed group that is declared free is found out."""
     block = BLOCKS[0]
     groups = dict(block.symmetry.groups) | {"class": Group(3)}
     parts = tuple(p.part for p in block.symmetry.parts)
@@ -81,8 +81,8 @@ def test_a_wrong_symmetry_changes_the_function() -> None:
 
 
 LAYOUT = WeightLayout.of_parameters(nn.Linear(2, 3))
-GROUPS = {"in": Group(2, "anchored"), "out": Group(3)}
-WEIGHT, BIAS = Part("weight", ("out", "in"), power={"out": 1}), Part("bias", ("out",))
+GROUPS = {"in": Group(2, "fixed"), "out": Group(3)}
+WEIGHT, BIAS = Part("weight", ("out", "in"), scale_exponent={"out": 1}), Part("bias", ("out",))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ WEIGHT, BIAS = Part("weight", ("out", "in"), power={"out": 1}), Part("bias", ("o
         ((Part("weight", ("out", "inn")), BIAS), "unknown group"),
         ((Part("weights", ("out", "in")), BIAS), "no parameter of that name"),
         ((Part("weight", ((("out", 0, 2),), "in")), BIAS), "exactly once"),
-        ((WEIGHT, Part("bias", ("out",), power={"in": 1})), "none of its axes"),
+        ((WEIGHT, Part("bias", ("out",), scale_exponent={"in": 1})), "none of its axes"),
         ((Part("weight", ("out", "in"), view=(4, 2)), BIAS), "do not view"),
         ((Part("weight", ("out", "in"), rows=(0, 9)), BIAS), "do not view"),
     ],
@@ -106,7 +106,7 @@ def test_contradictions_are_named(parts: tuple[Part, ...], message: str) -> None
 
 
 def test_nested_group_needs_its_parent_on_the_part() -> None:
-    groups = {"in": Group(2, "anchored"), "heads": Group(1), "d": Group(3, per="heads")}
+    groups = {"in": Group(2, "fixed"), "heads": Group(1), "d": Group(3, parent="heads")}
     with pytest.raises(SymmetryError, match="nested in 'heads'"):
         Symmetry(groups, (Part("weight", ("d", "in")), Part("bias", ("d",))), LAYOUT)
 

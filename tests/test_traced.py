@@ -63,9 +63,9 @@ def outputs(module: nn.Module, symmetry: Symmetry, x: Tensor, w: Tensor, b: Tens
 def test_known_groups_are_found(case: Case) -> None:
     groups = found(case)[1].groups
     free = [
-        (g.size, g.scaling, *([groups[g.per].size] if g.per else []))
+        (g.size, g.scaling, *([groups[g.parent].size] if g.parent else []))
         for g in groups.values()
-        if g.free
+        if g.permutable
     ]
     assert Counter(free) == Counter(case.free)
 
@@ -118,21 +118,21 @@ def test_fingerprints_tell_symmetries_apart() -> None:
     parts = tuple(p.part for p in symmetry.parts)
     groups = symmetry.groups | {"h1": Group(7, scaling="sign")}
     assert fingerprint(Symmetry(groups, parts, symmetry.layout)) != fingerprint(symmetry)
-    groups = symmetry.groups | {"h1": Group(7, "anchored")}
+    groups = symmetry.groups | {"h1": Group(7, "fixed")}
     assert fingerprint(Symmetry(groups, parts, symmetry.layout)) != fingerprint(symmetry)
 
 
 def test_groups_are_called_after_the_layers_that_write_them() -> None:
     groups, parts = traced(mlp(nn.ReLU), torch.randn(2, 5))
-    assert {n: g.size for n, g in groups.items() if g.free} == {"0": 7, "2": 6}
+    assert {n: g.size for n, g in groups.items() if g.permutable} == {"0": 7, "2": 6}
     assert [p.tensor for p in parts] == [f"{i}.{w}" for i in (0, 2, 4) for w in ("weight", "bias")]
     assert parts[2] == Part(
-        "2.weight", ((("2", 0, 6),), (("0", 0, 7),)), power={"2": 1, "0": -1}, norm=True
+        "2.weight", ((("2", 0, 6),), (("0", 0, 7),)), scale_exponent={"2": 1, "0": -1}, in_unit_sphere=True
     )
 
 
 def test_coverage_counts_entries_of_axes_on_free_groups() -> None:
-    # weights (7, 5), (6, 7), (3, 6) and biases 7, 6, 3, of which 5 and 3 + 3 entries are anchored
+    # weights (7, 5), (6, 7), (3, 6) and biases 7, 6, 3, of which 5 and 3 + 3 entries are fixed
     assert find(mlp(nn.ReLU), torch.randn(2, 5)).coverage == pytest.approx(1 - 11 / 50)
 
 
@@ -143,7 +143,7 @@ def test_a_false_claim_is_found_out_and_anchored() -> None:
     failed = refuted(block.module, groups, parts, (block.x,), trials=2)
     assert failed == {"class": "perm", "h1": "scale"}
     kept, bare = without(groups, parts, failed)
-    assert (kept["class"].kind, kept["h1"]) == ("anchored", Group(7))
+    assert (kept["class"].kind, kept["h1"]) == ("fixed", Group(7))
     assert not refuted(block.module, kept, bare, (block.x,), trials=2)
 
 
@@ -158,7 +158,7 @@ class Unknown(nn.Module):
 
 def test_an_operation_without_a_rule_anchors_its_units_and_says_so() -> None:
     of = find(Unknown(), torch.randn(2, 4))
-    assert [(g.size, g.scaling) for g in of.groups.values() if g.free] == [(5, "positive")]
+    assert [(g.size, g.scaling) for g in of.groups.values() if g.permutable] == [(5, "positive")]
     assert [str(n) for n in of.notes] == ["aten.cumsum at a: there is no rule for this operation"]
 
 
@@ -178,7 +178,7 @@ def test_a_module_that_cannot_be_captured_is_refused() -> None:
 
 def test_traced_is_an_architecture() -> None:
     made = Traced(Signature((5,), 3), module=mlp(nn.Tanh))
-    assert list(made.symmetry.free) == ["0", "2"]
+    assert list(made.symmetry.permutable) == ["0", "2"]
     assert made.found.coverage == pytest.approx(1 - 11 / 50)
     drawn = made.initialize(3, torch.Generator().manual_seed(0))
     assert drawn.shape == (3, made.symmetry.layout.size)

@@ -178,7 +178,7 @@ WRONG = {
     ),
     "more layers": (
         {"sample": WIDE.replace("[6]", "[6, 6]")},
-        f"{HERE}a flow serves other sizes of free groups, and nothing else; the group",
+        f"{HERE}a flow serves other sizes of permutable groups, and nothing else; the group",
     ),
     "a zoo that cannot be trained": (
         {"zoo": "{type: checkpoints, folder: nets}", "prior": "gaussian", "coupling": "ot"},

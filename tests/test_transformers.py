@@ -60,7 +60,7 @@ def test_what_is_free(architecture: Architecture) -> None:
     layers = [name.removesuffix(".heads") for name in groups if name.endswith(".heads")]
     inner = [f"{layer}.{name}" for layer in layers for name in ("heads", "qk", "vo", "hidden")]
     last = ["pooled"] if isinstance(architecture, Bert) else []
-    assert {name for name, g in groups.items() if g.free} == {"stream", *inner, *last}
+    assert {name for name, g in groups.items() if g.permutable} == {"stream", *inner, *last}
     scaled = {name: g.scaling for name, g in groups.items() if g.scaling != "none"}
     within = {f"{layer}.{name}": "nonzero" for layer in layers for name in ("qk", "vo")}
     assert scaled == within | dict.fromkeys(last, "sign")

@@ -1,6 +1,6 @@
 """Small modules whose symmetry is known, for the tests of tracing.
 
-``KNOWN`` has of each its free groups: units, scaling, and how many units of the group they are
+``KNOWN`` has of each its permutable groups: units, scaling, and how many units of the group they are
 nested in.
 """
 

@@ -16,7 +16,7 @@ class Velocity(Component, nn.Module):
     """A network over points of the space.
 
     Its output is the velocity of the flow, of the size of x1 - x0, whatever the flow predicts.
-    Parameters never depend on the size of a free group, so that one network
+    Parameters never depend on the size of a permutable group, so that one network
     serves other widths; standardisation is per part, not per weight. A velocity that can be
     conditioned offers ``conditions`` and uses ``space.condition``.
     """

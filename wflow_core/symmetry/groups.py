@@ -21,19 +21,19 @@ class Group:
 
     Attributes:
         size: number of units (of each parent unit, where nested).
-        kind: ``free`` units may be exchanged, ``anchored`` ones have an identity.
+        kind: ``permutable`` units may change places, ``fixed`` ones have an identity.
         scaling: the rescaling of a unit that its activation lets through.
-        per: the parent group, where this one is nested (head dimensions inside heads).
+        parent: the group that this one is nested in (head dimensions inside heads).
     """
 
     size: int
-    kind: Literal["free", "anchored"] = "free"
+    kind: Literal["permutable", "fixed"] = "permutable"
     scaling: Literal["none", "sign", "positive", "nonzero"] = "none"
-    per: str | None = None
+    parent: str | None = None
 
     @property
-    def free(self) -> bool:
-        return self.kind == "free"
+    def permutable(self) -> bool:
+        return self.kind == "permutable"
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ class Part:
             for an axis shared by several groups, or None for features of the edge.
         rows: ``(start, stop)`` of the first axis of the tensor; None for all.
         view: shape that the rows are seen in; None for their own.
-        power: how each group's scale enters: +1 where the part writes the unit, -1 where it reads.
-        norm: the part counts in its unit's sphere.
+        scale_exponent: power of each group's scale, +1 where the part writes the unit, -1 where it
+            reads.
+        in_unit_sphere: the part counts in the norm of its unit.
         buffer: moves with the units but is no weight.
     """
 
@@ -55,8 +56,8 @@ class Part:
     axes: tuple[str | Axis, ...]
     rows: tuple[int, int] | None = None
     view: tuple[int, ...] | None = None
-    power: Mapping[str, int] = field(default_factory=dict)
-    norm: bool = False
+    scale_exponent: Mapping[str, int] = field(default_factory=dict)
+    in_unit_sphere: bool = False
     buffer: bool = False
 
     @property
@@ -86,4 +87,4 @@ class GroupElement:
 def unit_shape(groups: Mapping[str, Group], name: str) -> tuple[int, ...]:
     """Shape of a group's units: (n,), or (h, n) where nested."""
     group = groups[name]
-    return (group.size,) if group.per is None else (groups[group.per].size, group.size)
+    return (group.size,) if group.parent is None else (groups[group.parent].size, group.size)

@@ -53,7 +53,7 @@ class ResolvedView:
             )
         axes = tuple(_resolve(part, a, groups, d) for a, d in zip(part.axes, shape, strict=True))
         named = {g for axis in axes for g, _, _ in axis or ()}
-        nested = {g: parent for g in named if (parent := groups[g].per) is not None}
+        nested = {g: parent for g in named if (parent := groups[g].parent) is not None}
         _check_groups(part, named, nested)
         start = slot.offset + rows[0] * prod(full[1:])
         return cls(part, axes, rows, tuple(shape), slice(start, start + prod(own)), nested)
@@ -68,7 +68,7 @@ class ResolvedView:
                     values = torch.take_along_dim(values, index, dim + 1)
         for dim, axis in enumerate(self.axes):
             for group in _groups_on(axis):
-                power = self.part.power.get(group, 0)
+                power = self.part.scale_exponent.get(group, 0)
                 if power and group in element.scale:
                     values = values * self._factor(dim, group, element.scale[group] ** power)
         return values
@@ -167,6 +167,8 @@ def _check_groups(part: Part, named: set[str], nested: Mapping[str, str]) -> Non
     for group, parent in nested.items():
         if parent not in named:
             raise SymmetryError(f"part {part.label}: {group!r} is nested in {parent!r}, not on it")
-    stray = set(part.power) - named
+    stray = set(part.scale_exponent) - named
     if stray:
-        raise SymmetryError(f"part {part.label}: power of {sorted(stray)}, on none of its axes")
+        raise SymmetryError(
+            f"part {part.label}: scale_exponent of {sorted(stray)}, on none of its axes"
+        )

@@ -50,8 +50,8 @@ class Symmetry:
         check_cover([p for p in self.parts if not p.part.buffer], self.layout)
 
     @property
-    def free(self) -> dict[str, Group]:
-        return {name: group for name, group in self.groups.items() if group.free}
+    def permutable(self) -> dict[str, Group]:
+        return {name: group for name, group in self.groups.items() if group.permutable}
 
     def units(self, name: str) -> tuple[int, ...]:
         """Shape of a group's units: (n,), or (h, n) where nested."""
@@ -79,10 +79,10 @@ class Symmetry:
         return WeightGraph(self.groups, self.parts)
 
     def identity(self, batch: int, device: torch.device | str = "cpu") -> GroupElement:
-        """The element that changes nothing, with every free group named."""
+        """The element that changes nothing, with every permutable group named."""
         perm = {
             g: torch.arange(group.size, device=device).expand(batch, *self.units(g))
-            for g, group in self.free.items()
+            for g, group in self.permutable.items()
         }
         return GroupElement(perm, {})
 
@@ -94,7 +94,7 @@ class Symmetry:
         device = generator.device
         for name, group in self.groups.items():
             shape = (batch, *self.units(name))
-            if group.free:
+            if group.permutable:
                 perm[name] = torch.rand(shape, generator=generator, device=device).argsort(-1)
             if group.scaling != "none":
                 noise = torch.randn(2, *shape, generator=generator, device=device, dtype=dtype)
@@ -107,6 +107,6 @@ class Symmetry:
         """A line a group, for error messages and ``wflow check``."""
         lines = []
         for name, group in self.groups.items():
-            nested = f" in each of {group.per}" if group.per else ""
+            nested = f" in each of {group.parent}" if group.parent else ""
             lines.append(f"{name}: {group.size} {group.kind}{nested}, scaling {group.scaling}")
         return "\n".join(lines)

@@ -67,17 +67,17 @@ class SmallNetwork(Architecture):
 
     def define_symmetry(self) -> Symmetry:
         groups = {
-            "input": Group(4, "anchored"),
+            "input": Group(4, "fixed"),
             "h1": Group(5, scaling="positive"),
             "h2": Group(3, scaling="positive"),
-            "output": Group(2, "anchored"),
+            "output": Group(2, "fixed"),
         }
         parts = (
-            Part("0.weight", ("h1", "input"), power={"h1": 1}, norm=True),
-            Part("0.bias", ("h1",), power={"h1": 1}, norm=True),
-            Part("2.weight", ("h2", "h1"), power={"h2": 1, "h1": -1}, norm=True),
-            Part("2.bias", ("h2",), power={"h2": 1}, norm=True),
-            Part("4.weight", ("output", "h2"), power={"h2": -1}),
+            Part("0.weight", ("h1", "input"), scale_exponent={"h1": 1}, in_unit_sphere=True),
+            Part("0.bias", ("h1",), scale_exponent={"h1": 1}, in_unit_sphere=True),
+            Part("2.weight", ("h2", "h1"), scale_exponent={"h2": 1, "h1": -1}, in_unit_sphere=True),
+            Part("2.bias", ("h2",), scale_exponent={"h2": 1}, in_unit_sphere=True),
+            Part("4.weight", ("output", "h2"), scale_exponent={"h2": -1}),
             Part("4.bias", ("output",)),
         )
         return Symmetry(groups, parts, WeightLayout.of_parameters(self.template))

@@ -50,7 +50,7 @@ class Heads:
 
     def groups(self) -> dict[str, Group]:
         """The three groups by name."""
-        within = Group(self.size, scaling="nonzero", per=f"{self.name}.heads")
+        within = Group(self.size, scaling="nonzero", parent=f"{self.name}.heads")
         return {
             f"{self.name}.heads": Group(self.count),
             f"{self.name}.qk": within,
@@ -73,7 +73,7 @@ class Heads:
         """Those of the layer that reads all heads and writes the stream."""
         view, vo = (self.width, self.count, self.size), f"{self.name}.vo"
         axes = (STREAM, f"{self.name}.heads", vo)
-        weight = Part(f"{layer}.weight", axes, view=view, power={vo: -1})
+        weight = Part(f"{layer}.weight", axes, view=view, scale_exponent={vo: -1})
         return [weight, Part(f"{layer}.bias", (STREAM,))]
 
     @property

@@ -33,7 +33,7 @@ class Bert(Transformer):
     and the classifier must be there.
 
     Groups: ``stream``, of each layer N ``layer.N.heads``, ``.qk`` and ``.vo`` in each head, and
-    ``.hidden``, and ``pooled``; ``vocabulary``, ``position``, ``segment``, ``output`` are anchored.
+    ``.hidden``, and ``pooled``; ``vocabulary``, ``position``, ``segment``, ``output`` are fixed.
 
     Source: Devlin, Chang, Lee, Toutanova 2019 (arXiv 1810.04805).
 
@@ -81,9 +81,9 @@ class Bert(Transformer):
     def define_symmetry(self) -> Symmetry:
         c, embeddings = self.config, "bert.embeddings"
         groups = {
-            "vocabulary": Group(self.vocabulary, "anchored"),
-            "position": Group(c.positions, "anchored"),
-            "segment": Group(2, "anchored"),
+            "vocabulary": Group(self.vocabulary, "fixed"),
+            "position": Group(c.positions, "fixed"),
+            "segment": Group(2, "fixed"),
             STREAM: Group(c.width),
         }
         parts = [
@@ -98,7 +98,7 @@ class Bert(Transformer):
             groups |= heads.groups() | {f"{name}.hidden": Group(c.intermediate)}
             parts += _layer(f"bert.encoder.{name}", f"{name}.hidden", heads)
         groups["pooled"] = Group(c.width, scaling="sign")
-        groups["output"] = Group(self.signature.outputs, "anchored")
+        groups["output"] = Group(self.signature.outputs, "fixed")
         parts += linear("bert.pooler.dense", "pooled", STREAM, {"pooled": 1})
         parts += linear("classifier", "output", "pooled", {"pooled": -1})
         return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.template))

@@ -101,10 +101,12 @@ class Cnn(Architecture):
         convolved = ["input", *(f"c{i + 1}" for i in range(len(self.config.channels)))]
         hidden = [f"h{i + 1}" for i in range(len(self.config.hidden))]
         groups = {
-            "input": Group(self.channels[0], "anchored"),
-            **{f"c{i}": Group(n, "free", pooled) for i, n in enumerate(self.channels[1:], 1)},
-            **{f"h{i}": Group(n, "free", scaling) for i, n in enumerate(self.widths[1:-1], 1)},
-            "output": Group(self.signature.outputs, "anchored"),
+            "input": Group(self.channels[0], "fixed"),
+            **{f"c{i}": Group(n, "permutable", pooled) for i, n in enumerate(self.channels[1:], 1)},
+            **{
+                f"h{i}": Group(n, "permutable", scaling) for i, n in enumerate(self.widths[1:-1], 1)
+            },
+            "output": Group(self.signature.outputs, "fixed"),
         }
         parts: list[Part] = []
         for i, (reads, writes) in enumerate(pairwise(convolved), start=1):

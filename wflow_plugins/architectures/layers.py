@@ -49,8 +49,14 @@ def weighted(
     """A linear layer, or a convolution with so many axes of taps: the weights carry the scale."""
     write, read = powers(groups, writes, 1), powers(groups, reads, -1)
     axes, norm = (writes, reads, *[None] * taps), bool(write)
-    parts = [Part(f"{layer}.weight", axes, view=view, power=write | read, norm=norm)]
-    return parts + ([Part(f"{layer}.bias", (writes,), power=write, norm=norm)] if bias else [])
+    parts = [
+        Part(f"{layer}.weight", axes, view=view, scale_exponent=write | read, in_unit_sphere=norm)
+    ]
+    return parts + (
+        [Part(f"{layer}.bias", (writes,), scale_exponent=write, in_unit_sphere=norm)]
+        if bias
+        else []
+    )
 
 
 def normalized(layer: str, norm: str, groups: Groups, writes: On, reads: On) -> list[Part]:
@@ -62,16 +68,19 @@ def normalized(layer: str, norm: str, groups: Groups, writes: On, reads: On) -> 
     write = powers(groups, writes, 1)
     axes = (writes, reads, None, None)
     return [
-        Part(f"{layer}.weight", axes, power=powers(groups, reads, -1)),
-        *(Part(f"{norm}.{p}", (writes,), power=write, norm=True) for p in ("weight", "bias")),
+        Part(f"{layer}.weight", axes, scale_exponent=powers(groups, reads, -1)),
+        *(
+            Part(f"{norm}.{p}", (writes,), scale_exponent=write, in_unit_sphere=True)
+            for p in ("weight", "bias")
+        ),
         *(Part(f"{norm}.running_{s}", (writes,), buffer=True) for s in ("mean", "var")),
     ]
 
 
 def powers(groups: Groups, axis: On, power: int) -> dict[str, int]:
-    """``power`` of each free group on an axis."""
+    """Exponent of the scale of each permutable group on an axis."""
     named = [axis] if isinstance(axis, str) else [group for group, _, _ in axis or ()]
-    return {group: power for group in named if groups[group].free}
+    return {group: power for group in named if groups[group].permutable}
 
 
 def draw(module: nn.Module, n: int, generator: torch.Generator, he: bool = False) -> Tensor:

@@ -31,7 +31,7 @@ ACTIVATIONS: dict[str, tuple[type[nn.Module], Literal["none", "sign", "positive"
 class Mlp(Architecture):
     """Linear layers ``fc1 .. fcL`` with one activation between them; inputs are flattened.
 
-    Groups ``input``, ``h1 ..``, ``output``: hidden units are free, inputs and outputs anchored.
+    Groups ``input``, ``h1 ..``, ``output``: hidden units are free, inputs and outputs fixed.
 
     Raises:
         UnsupportedError: inputs are token ids.
@@ -81,18 +81,23 @@ class Mlp(Architecture):
         depth = len(self.sizes) - 1
         names = ["input", *(f"h{i}" for i in range(1, depth)), "output"]
         groups = {
-            name: Group(size, "free", scaling) if 0 < i < depth else Group(size, "anchored")
+            name: Group(size, "permutable", scaling) if 0 < i < depth else Group(size, "fixed")
             for i, (name, size) in enumerate(zip(names, self.sizes, strict=True))
         }
         parts = []
         for number, (reads, writes) in enumerate(pairwise(names), start=1):
-            write = {writes: 1} if groups[writes].free else {}
-            read = {reads: -1} if groups[reads].free else {}
+            write = {writes: 1} if groups[writes].permutable else {}
+            read = {reads: -1} if groups[reads].permutable else {}
             free = bool(write)
             layer = f"fc{number}"
             parts += [
-                Part(f"{layer}.weight", (writes, reads), power=write | read, norm=free),
-                Part(f"{layer}.bias", (writes,), power=write, norm=free),
+                Part(
+                    f"{layer}.weight",
+                    (writes, reads),
+                    scale_exponent=write | read,
+                    in_unit_sphere=free,
+                ),
+                Part(f"{layer}.bias", (writes,), scale_exponent=write, in_unit_sphere=free),
             ]
         return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.template))
 

@@ -160,10 +160,10 @@ def _groups(plan: Plan) -> dict[str, Group]:
     before = [0, *plan.widths[:-1]] if plan.padded else [0] * len(plan.widths)
     own = [width - old for width, old in zip(plan.widths, before, strict=True)]
     return {
-        "input": Group(plan.inputs, "anchored"),
+        "input": Group(plan.inputs, "fixed"),
         **{f"stream{i}": Group(n, scaling="positive") for i, n in enumerate(own, 1)},
         **{b: Group(plan.widths[i], scaling="positive") for b, i, _ in _blocks(plan)},
-        "output": Group(plan.outputs, "anchored"),
+        "output": Group(plan.outputs, "fixed"),
     }
 
 

@@ -25,7 +25,7 @@ from wflow_plugins.code.named_code import code_hash, load_code
 class Traced(Architecture):
     """A module of your own: its groups and parts are found in its program.
 
-    What torch.export captures of the module is followed; what cannot be proved stays anchored, and
+    What torch.export captures of the module is followed; what cannot be proved stays fixed, and
     ``found.notes`` says so. Groups are called after the layers that write them. A spec names the
     class, or a function that makes a module, and the code is imported with `--allow-code` alone.
 
@@ -106,7 +106,7 @@ class Traced(Architecture):
 
     @cached_property
     def found(self) -> Found:
-        """Groups, parts, notes on what stayed anchored, and coverage."""
+        """Groups, parts, notes on what stayed fixed, and coverage."""
         x = self.signature.draw(2, torch.Generator().manual_seed(0))
         known = [p.dtype for p in self.template.parameters() if p.is_floating_point()]
         x = x.to(known[0]) if known and x.is_floating_point() else x

@@ -63,8 +63,8 @@ def linear(
     """Weight and bias of a linear layer; ``power`` where its units may be scaled."""
     power = power or {}
     own = {group: p for group, p in power.items() if group == writes}
-    weight = Part(f"{layer}.weight", (writes, reads), power=power)
-    return [weight, Part(f"{layer}.bias", (writes,), power=own)]
+    weight = Part(f"{layer}.weight", (writes, reads), scale_exponent=power)
+    return [weight, Part(f"{layer}.bias", (writes,), scale_exponent=own)]
 
 
 def norm(layer: str) -> list[Part]:

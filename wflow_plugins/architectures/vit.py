@@ -86,7 +86,7 @@ class Vit(Transformer):
     """Patches of an image as tokens, blocks of attention, a linear layer on one token or the mean.
 
     Groups: ``stream``, of each block N ``blocks.N.heads``, ``.qk`` and ``.vo`` in each head, and
-    ``.hidden``; the channels ``input``, the places ``token`` and ``output`` are anchored.
+    ``.hidden``; the channels ``input``, the places ``token`` and ``output`` are fixed.
 
     Source: Dosovitskiy et al. 2021 (arXiv 2010.11929).
 
@@ -128,8 +128,8 @@ class Vit(Transformer):
         c, shapes = self.config, WeightLayout.of_parameters(self.template).by_name
         tokens = shapes["pos_embed"].shape[1]
         groups = {
-            "input": Group(self.signature.inputs[0], "anchored"),
-            "token": Group(tokens, "anchored"),
+            "input": Group(self.signature.inputs[0], "fixed"),
+            "token": Group(tokens, "fixed"),
             STREAM: Group(c.width),
         }
         parts = [Part("cls_token", (STREAM,), view=(c.width,))] if c.pool == "class" else []
@@ -142,7 +142,7 @@ class Vit(Transformer):
             heads = Heads(name, c.heads, c.width // c.heads)
             groups |= heads.groups() | {f"{name}.hidden": Group(c.hidden)}
             parts += self._block(name, heads)
-        groups["output"] = Group(self.signature.outputs, "anchored")
+        groups["output"] = Group(self.signature.outputs, "fixed")
         parts += [*norm("norm"), *linear("head", "output", STREAM)]
         return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.template))
 

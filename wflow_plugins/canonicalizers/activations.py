@@ -1,4 +1,4 @@
-"""What the units of free groups compute: the inputs of the layers that read them.
+"""What the units of permutable groups compute: the inputs of the layers that read them.
 
 Shapes: N networks, B inputs, n units of a group, M observations of a unit (inputs, times places).
 """
@@ -44,12 +44,12 @@ class Reader:
 
 
 def readers(module: nn.Module, symmetry: Symmetry) -> dict[str, Reader]:
-    """A reader of each free group.
+    """A reader of each permutable group.
 
     Raises:
         UnsupportedError: a group is nested, or no linear layer or convolution reads it.
     """
-    nested = [g for g, group in symmetry.free.items() if group.per]
+    nested = [g for g, group in symmetry.permutable.items() if group.parent]
     if nested:
         raise UnsupportedError(
             f"activation_matching cannot align groups that are nested in others: {nested}; "
@@ -61,9 +61,9 @@ def readers(module: nn.Module, symmetry: Symmetry) -> dict[str, Reader]:
         name, _, what = part.part.tensor.rpartition(".")
         if what == "weight" and (reads := _reads(layers.get(name), part)):
             for group in reads:
-                if symmetry.groups[group].free:
+                if symmetry.groups[group].permutable:
                     found.setdefault(group, _reader(name, layers[name], part, group))
-    if missing := sorted(symmetry.free.keys() - found.keys()):
+    if missing := sorted(symmetry.permutable.keys() - found.keys()):
         raise UnsupportedError(
             f"activation_matching finds no linear layer or convolution that reads the groups "
             f"{missing}, so it cannot see what they compute; weight_matching needs weights only"

@@ -28,7 +28,7 @@ def linear_pairs(symmetry: Symmetry, who: str) -> tuple[str, ...]:
     found = tuple(name for name in symmetry.groups if _is_pair(symmetry, name))
     if not found:
         raise UnsupportedError(
-            f"{who}: this architecture has no attention heads, that is no free group nested in "
+            f"{who}: this architecture has no attention heads, that is no permutable group nested in "
             "another, of scaling `nonzero`, whose parts all have the power +1 or -1; its groups "
             f"are\n{symmetry.describe()}"
         )
@@ -71,16 +71,16 @@ def singular(writes: Tensor, reads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 def _is_pair(symmetry: Symmetry, name: str) -> bool:
     group = symmetry.groups[name]
-    if not group.free or group.per is None or group.scaling != "nonzero":
+    if not group.permutable or group.parent is None or group.scaling != "nonzero":
         return False
     # One that neither writes nor reads, such as a gate, sees the units one by one.
-    powers = {part.part.power.get(name, 0) for part in symmetry.parts if name in part.nested}
+    powers = {part.part.scale_exponent.get(name, 0) for part in symmetry.parts if name in part.nested}
     return powers == {1, -1}
 
 
 def _blocks(symmetry: Symmetry, group: str) -> list[tuple[Block, int]]:
     return [
-        (block, symmetry.parts[block.part].part.power[group])
+        (block, symmetry.parts[block.part].part.scale_exponent[group])
         for block in symmetry.graph.blocks.values()
         if group in block.groups
     ]

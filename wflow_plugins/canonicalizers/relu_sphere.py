@@ -72,11 +72,11 @@ def refuse_values(task: Task | None) -> None:
 def refuse_many_layers(symmetry: Symmetry) -> None:
     """Only the weights of one linear last layer scale all outputs alike."""
     inside = {b.part for g in unit_spheres(symmetry) for b in symmetry.graph.blocks.values()
-              if symmetry.parts[b.part].part.power.get(g) == 1}  # fmt: skip
+              if symmetry.parts[b.part].part.scale_exponent.get(g) == 1}  # fmt: skip
     rest = [b for b in symmetry.graph.blocks.values() if b.part not in inside]
-    readers = {g for b in rest for g in b.groups if symmetry.groups[g].free}
+    readers = {g for b in rest for g in b.groups if symmetry.groups[g].permutable}
     outputs = {b.groups[0] for b in rest}
-    if len(readers) > 1 or len(outputs) > 1 or any(symmetry.groups[g].free for g in outputs):
+    if len(readers) > 1 or len(outputs) > 1 or any(symmetry.groups[g].permutable for g in outputs):
         names = ", ".join(b.name for b in rest)
         raise UnsupportedError(
             f"last_norm: the weights outside of units' spheres ({names}) are not one last layer; "

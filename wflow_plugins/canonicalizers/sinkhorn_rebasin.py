@@ -29,7 +29,7 @@ Soft = dict[str, Tensor]
 class SinkhornRebasin(ToReference):
     """Learns the permutations that bring networks to one reference, all networks at once.
 
-    Each free group has a matrix of logits, which Sinkhorn's iterations make doubly stochastic;
+    Each permutable group has a matrix of logits, which Sinkhorn's iterations make doubly stochastic;
     Adam lowers the objective through them, then an assignment makes them permutations. Objectives:
     ``l2``, the distance to the reference; ``midpoint``, the task's loss halfway to it; ``random``,
     that at a random point of the way, another at each iteration. The optimisation starts from
@@ -65,7 +65,7 @@ class SinkhornRebasin(ToReference):
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(architecture, task, **options)
         symmetry, objective = architecture.symmetry, self.config.objective
-        if nested := [g for g, group in symmetry.free.items() if group.per]:
+        if nested := [g for g, group in symmetry.permutable.items() if group.parent]:
             raise UnsupportedError(
                 f"sinkhorn_rebasin cannot align groups that are nested in others: {nested}; "
                 "weight_matching can"
@@ -75,7 +75,7 @@ class SinkhornRebasin(ToReference):
 
     def brought(self, weights: Tensor, reference: Tensor) -> GroupElement:
         pieces = [self._brought(w, reference) for w in weights.split(self._chunk())]
-        groups = self.architecture.symmetry.free
+        groups = self.architecture.symmetry.permutable
         return GroupElement(
             {g: torch.cat([p.perm[g] for p in pieces]) for g in groups},
             {g: torch.cat([p.scale[g] for p in pieces]) for g in pieces[0].scale},
@@ -91,7 +91,7 @@ class SinkhornRebasin(ToReference):
 
     def _learn(self, weights: Tensor, objective: Callable[[Soft], Tensor]) -> Soft:
         """The soft permutations at the end, ``{group: [B, n, n]}``."""
-        sizes = {g: group.size for g, group in self.architecture.symmetry.free.items()}
+        sizes = {g: group.size for g, group in self.architecture.symmetry.permutable.items()}
         logits = {g: weights.new_zeros(len(weights), n, n) for g, n in sizes.items()}
         optimizer = torch.optim.Adam([p.requires_grad_() for p in logits.values()], self.config.lr)
         with torch.enable_grad():
@@ -140,7 +140,7 @@ class SinkhornRebasin(ToReference):
 
     def _chunk(self) -> int:
         symmetry = self.architecture.symmetry
-        numbers = 10 * (sum(g.size**2 for g in symmetry.free.values()) + symmetry.layout.size)
+        numbers = 10 * (sum(g.size**2 for g in symmetry.permutable.values()) + symmetry.layout.size)
         if self.data is not None:
             widest = max(g.size for g in symmetry.groups.values())
             numbers += 4 * self.config.batch_size * widest

@@ -51,13 +51,13 @@ class Transfusion(ToReference):
         super().__init__(architecture, task, **options)
         symmetry = architecture.symmetry
         self.pairs = linear_pairs(symmetry, "transfusion")
-        parents = {group: symmetry.groups[group].per or "" for group in self.pairs}
+        parents = {group: symmetry.groups[group].parent or "" for group in self.pairs}
         self.inside = {
             heads: tuple(group for group, parent in parents.items() if parent == heads)
             for heads in dict.fromkeys(parents.values())
-            if symmetry.groups[heads].free
+            if symmetry.groups[heads].permutable
         }
-        self.settled = anchored(symmetry, set(self.inside))
+        self.settled = with_fixed(symmetry, set(self.inside))
 
     def brought(self, weights: Tensor, reference: Tensor) -> GroupElement:
         symmetry = self.architecture.symmetry
@@ -86,12 +86,12 @@ class Transfusion(ToReference):
         return singular(*sides(symmetry, pieces, group))[1]
 
 
-def anchored(symmetry: Symmetry, names: set[str]) -> Symmetry:
+def with_fixed(symmetry: Symmetry, names: set[str]) -> Symmetry:
     """The same symmetry but for some groups, whose units now stay where they are."""
     _ = symmetry.graph  # built before, so that both share it
     same = copy.copy(symmetry)
     same.groups = {
-        name: replace(group, kind="anchored") if name in names else group
+        name: replace(group, kind="fixed") if name in names else group
         for name, group in symmetry.groups.items()
     }
     return same

@@ -39,7 +39,7 @@ def unit_spheres(symmetry: Symmetry) -> dict[str, Tensor]:
         why = "a weight lies in the spheres of two units" if found else "no unit may be rescaled"
         raise UnsupportedError(
             f"unit spheres: {why} in this architecture. A unit's group needs the scaling "
-            "`positive`, as ReLU lets through, or `nonzero`, and parts with `norm` and power +1 "
+            "`positive`, as ReLU lets through, or `nonzero`, and parts with `in_unit_sphere` and `scale_exponent` +1 "
             f"that write it. Its groups are\n{symmetry.describe()}"
         )
     _order(symmetry)
@@ -88,8 +88,8 @@ def _writing(symmetry: Symmetry, group: str) -> list[Block]:
         block
         for block in symmetry.graph.blocks.values()
         if group in block.groups
-        and (part := symmetry.parts[block.part].part).norm
-        and part.power.get(group) == 1
+        and (part := symmetry.parts[block.part].part).in_unit_sphere
+        and part.scale_exponent.get(group) == 1
     ]
 
 
@@ -100,7 +100,7 @@ def _order(symmetry: Symmetry) -> list[str]:
             other
             for block in blocks
             for other in block.groups
-            if other != group and symmetry.parts[block.part].part.power.get(other)
+            if other != group and symmetry.parts[block.part].part.scale_exponent.get(other)
         }
         for group in symmetry.groups
         if (blocks := _writing(symmetry, group))

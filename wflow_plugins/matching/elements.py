@@ -31,7 +31,7 @@ def inverse(symmetry: Symmetry, element: GroupElement) -> GroupElement:
     """The element that undoes ``element``."""
     perm = {}
     for name in symmetry.groups:
-        parent = symmetry.groups[name].per
+        parent = symmetry.groups[name].parent
         if name in element.perm:
             undone = element.perm[name].argsort(-1)
             outer = element.perm.get(parent) if parent else None
@@ -48,7 +48,7 @@ def inverse(symmetry: Symmetry, element: GroupElement) -> GroupElement:
 def _sources(
     symmetry: Symmetry, name: str, element: GroupElement
 ) -> tuple[Tensor | None, Tensor | None]:
-    parent = symmetry.groups[name].per
+    parent = symmetry.groups[name].parent
     outer = element.perm.get(parent) if parent else None
     return outer, element.perm.get(name)
 

@@ -33,7 +33,7 @@ def act_on_block(
         skip_axis: 1 or 2: an axis to leave as it is.
     """
     of = symmetry.graph.blocks[name]
-    power = symmetry.parts[of.part].part.power
+    power = symmetry.parts[of.part].part.scale_exponent
     for dim, group in enumerate(of.groups, start=1):
         if dim == skip_axis:
             continue
@@ -53,7 +53,7 @@ def node_permutation(symmetry: Symmetry, group: str, element: GroupElement) -> T
     own = element.perm.get(group)
     if len(units) == 1:
         return own
-    outer = element.perm.get(symmetry.groups[group].per or "")
+    outer = element.perm.get(symmetry.groups[group].parent or "")
     if own is None and outer is None:
         return None
     known = own if own is not None else outer

@@ -4,7 +4,7 @@ Coordinate descent over groups, one assignment problem a group, batched over net
 scipy's solver takes them one by one. A group that others are nested in (heads and their
 dimensions) is matched with them: inner first, for each pair of a reference head and an own head,
 then the heads. Source: Ainsworth, Hayase, Srinivasa 2023 (arXiv 2209.04836), algorithm 1. The
-first sweep goes out from the anchored groups and looks only at weights whose other end is
+first sweep goes out from the fixed groups and looks only at weights whose other end is
 settled, so that the result does not depend on the order in which units come, and a permuted copy
 is found as one. Shapes: B pairs of networks, P weights, n units.
 """
@@ -105,7 +105,7 @@ def _placed(element: GroupElement, where: Tensor, some: GroupElement) -> GroupEl
 
 
 def _outward(symmetry: Symmetry) -> Iterator[tuple[Family, set[str]]]:
-    """Families from the anchored groups outward, each with the groups settled before it."""
+    """Families from the fixed groups outward, each with the groups settled before it."""
     blocks = symmetry.graph.blocks.values()
     waiting = families(symmetry)
     settled = set(symmetry.groups).difference(*(f.members for f in waiting))

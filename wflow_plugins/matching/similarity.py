@@ -31,14 +31,14 @@ class Family:
 
 
 def families(symmetry: Symmetry) -> list[Family]:
-    """Every family with a free group in it."""
+    """Every family with a permutable group in it."""
     groups = symmetry.groups
     found = [
-        Family(name, tuple(g for g in groups if groups[g].per == name))
+        Family(name, tuple(g for g in groups if groups[g].parent == name))
         for name in groups
-        if groups[name].per is None
+        if groups[name].parent is None
     ]
-    return [f for f in found if any(groups[g].free for g in f.members)]
+    return [f for f in found if any(groups[g].permutable for g in f.members)]
 
 
 class Pair:
@@ -86,8 +86,8 @@ class Pair:
         """Whether an axis of the block other than this has units that may be exchanged."""
         groups, block = self.symmetry.groups, self.symmetry.graph.blocks[name]
         others = [*block.groups[: dim - 1], *block.groups[dim:]]
-        others += [per for g in others if (per := groups[g].per)]
-        return any(groups[g].free for g in others)
+        others += [parent for g in others if (parent := groups[g].parent)]
+        return any(groups[g].permutable for g in others)
 
 
 def block_weight(reference: Tensor) -> Tensor:
@@ -110,19 +110,19 @@ def improve(pair: Pair, element: GroupElement, family: Family, settled: set[str]
             for like in _score(pair, element, group, settled)
         )
         perm = torch.arange(n, device=score.device).expand(of_pair.shape[:-1])
-        if symmetry.groups[group].free:
+        if symmetry.groups[group].permutable:
             perm = assign(of_pair.flatten(0, 2)).reshape(perm.shape)
         chosen[group], flips[group] = perm, _at(sign, perm)
         score = score + _at(of_pair, perm).sum(-1)
     outer = torch.arange(score.shape[1], device=score.device).expand(score.shape[:2])
-    if symmetry.groups[family.outer].free:
+    if symmetry.groups[family.outer].permutable:
         outer = assign(score)
     heads = outer[:, :, None, None]
     perms = {g: torch.take_along_dim(p, heads, 2).squeeze(2) for g, p in chosen.items()}
     scales = {g: torch.take_along_dim(s, heads, 2).squeeze(2) for g, s in flips.items()}
     perms[family.outer], scales[family.outer] = outer, _at(signs, outer)
     return GroupElement(
-        {**element.perm, **{g: p for g, p in perms.items() if symmetry.groups[g].free}},
+        {**element.perm, **{g: p for g, p in perms.items() if symmetry.groups[g].permutable}},
         {**element.scale, **{g: s for g, s in scales.items() if _signed(symmetry, g)}},
     )
 
@@ -144,7 +144,7 @@ def _score(
     # Weights that a flip of the unit's sign flips, and those that it leaves.
     odd, even = first.new_zeros(2, len(first), nodes, nodes)
     for name, block in symmetry.graph.blocks.items():
-        flips = symmetry.parts[block.part].part.power.get(group, 0) % 2
+        flips = symmetry.parts[block.part].part.scale_exponent.get(group, 0) % 2
         for dim, on in enumerate(block.groups, start=1):
             if on == group and settled.issuperset(block.groups[: dim - 1] + block.groups[dim:]):
                 (odd if flips else even).add_(pair.likeness(name, dim, element))

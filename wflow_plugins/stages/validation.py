@@ -71,6 +71,9 @@ class Validation:
 
 
 def _mean_pairwise_dist(manifold: Manifold, x: Tensor) -> Tensor:
-    """Mean geodesic distance between different rows of ``[S, D]``."""
-    i, j = torch.triu_indices(len(x), len(x), 1, device=x.device)
-    return manifold.pairwise_dist(x, x)[i, j].mean()
+    """Mean geodesic distance between different rows of ``[S, D]``.
+
+    Exactly 0 for equal rows, unlike the matrix product behind ``torch.cdist``.
+    """
+    rows = [manifold.dist(x[i].expand_as(x[i + 1 :]), x[i + 1 :]) for i in range(len(x) - 1)]
+    return torch.cat([*rows, x.new_zeros(0)]).mean()

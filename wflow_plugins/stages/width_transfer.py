@@ -1,6 +1,6 @@
 """Sampling networks of another architecture than the flow was trained on.
 
-That is possible where the two differ in the sizes of free groups alone, which no parameter of the
+That is possible where the two differ in the sizes of permutable groups alone, which no parameter of the
 velocity depends on: the weights of both then have the same parts.
 """
 
@@ -28,7 +28,7 @@ def at_architecture(components: Components, architecture: Architecture | None) -
 
     Raises:
         UnsupportedError: the flow serves one size alone, or the architectures differ in more than
-            the sizes of free groups.
+            the sizes of permutable groups.
     """
     if architecture is None or architecture is components.architecture:
         return components
@@ -75,7 +75,7 @@ def check_same_symmetry(components: Components, other: Architecture) -> None:
         )
     if differs := _difference(components.architecture, other):
         raise UnsupportedError(
-            f"a flow serves other sizes of free groups, and nothing else; {differs} "
+            f"a flow serves other sizes of permutable groups, and nothing else; {differs} "
             f"{components.architecture!r}, which it is trained on, and {other!r}"
         )
 
@@ -123,16 +123,16 @@ def _fits(architecture: Architecture, networks: WeightSet | Tensor) -> bool:
 
 
 def _difference(first: Architecture, second: Architecture) -> str | None:
-    """How two architectures differ, beside the sizes of free groups, in words."""
+    """How two architectures differ, beside the sizes of permutable groups, in words."""
     groups, others = first.symmetry.groups, second.symmetry.groups
     for name in groups | others:
         if name not in groups or name not in others:
             return f"the group {name!r} is not in both:"
         own, other = groups[name], others[name]
-        if (own.kind, own.per) != (other.kind, other.per):
+        if (own.kind, own.parent) != (other.kind, other.parent):
             return f"the group {name!r} is not of one kind in both:"
-        if not own.free and own.size != other.size:
-            return f"the group {name!r} is anchored, and not of one size in both:"
+        if not own.permutable and own.size != other.size:
+            return f"the group {name!r} is fixed, and not of one size in both:"
     blocks, theirs = (
         [(b.name, b.groups) for b in of.symmetry.graph.blocks.values()] for of in (first, second)
     )

@@ -1,6 +1,6 @@
 """From flat weights to tokens and edges, and back.
 
-Every block of the graph is one of three: it touches one free group (features of that group's
+Every block of the graph is one of three: it touches one permutable group (features of that group's
 tokens), two (edges), or none (features of one global token). Shapes: B batch, T tokens (all free
 units, then the global token), n units, F features, W width, E edge width.
 """
@@ -21,14 +21,14 @@ BILINEAR = 16
 
 
 class TokenCodec(nn.Module):
-    """Linear maps between blocks and tokens; their sizes depend on anchored groups only."""
+    """Linear maps between blocks and tokens; their sizes depend on fixed groups only."""
 
     def __init__(self, graph: WeightGraph, width: int, edge_width: int):
         super().__init__()
-        self.free = [name for name, group in graph.groups.items() if group.free]
+        self.permutable = [name for name, group in graph.groups.items() if group.permutable]
         self.feature_owner = {name: self._owner(block) for name, block in graph.blocks.items()}
         self.edge_names = [name for name, owner in self.feature_owner.items() if owner is None]
-        features = dict.fromkeys((*self.free, GLOBAL), 0)
+        features = dict.fromkeys((*self.permutable, GLOBAL), 0)
         for name, owner in self.feature_owner.items():
             if owner is not None:
                 features[owner] += self._features(graph.blocks[name])
@@ -46,7 +46,7 @@ class TokenCodec(nn.Module):
         """``[B, P] ->`` tokens ``[B, T, W]`` and, an edge block each, ``[B, n_a, n_b, E]``."""
         pieces = graph.split(x)
         tokens = []
-        for owner, read in zip((*self.free, GLOBAL), self.read, strict=True):
+        for owner, read in zip((*self.permutable, GLOBAL), self.read, strict=True):
             tokens.append(read(self._gather(graph, pieces, owner)))
         edges = [
             read(pieces[name]) for name, read in zip(self.edge_names, self.edge_read, strict=True)
@@ -57,8 +57,8 @@ class TokenCodec(nn.Module):
         """The inverse shapes: tokens and edges ``-> [B, P]``."""
         tokens, places = self.norm(tokens), self.places(graph)
         pieces: dict[str, Tensor] = {}
-        groups = tokens.split([*(graph.nodes[g] for g in self.free), 1], 1)
-        for owner, group, write in zip((*self.free, GLOBAL), groups, self.write, strict=True):
+        groups = tokens.split([*(graph.nodes[g] for g in self.permutable), 1], 1)
+        for owner, group, write in zip((*self.permutable, GLOBAL), groups, self.write, strict=True):
             pieces |= self._scatter(graph, write(group), owner)
         for i, (name, edge) in enumerate(zip(self.edge_names, edges, strict=True)):
             row, column = places[name]
@@ -71,19 +71,19 @@ class TokenCodec(nn.Module):
     def places(self, graph: WeightGraph) -> Places:
         """Where each edge block's groups lie among the tokens of this graph."""
         at, start = {}, 0
-        for group in self.free:
+        for group in self.permutable:
             at[group] = slice(start, start + graph.nodes[group])
             start += graph.nodes[group]
         pairs = {name: graph.blocks[name].groups for name in self.edge_names}
         return {name: (at[row], at[column]) for name, (row, column) in pairs.items()}
 
     def _owner(self, block: Block) -> str | None:
-        """The free group whose features a block is; None for edges between two free groups."""
-        free = [group for group in block.groups if group in self.free]
+        """The permutable group whose features a block is; None for edges between two permutable groups."""
+        free = [group for group in block.groups if group in self.permutable]
         return None if len(free) == 2 else free[0] if free else GLOBAL
 
     def _features(self, block: Block) -> int:
-        free = [size for g, size in zip(block.groups, block.shape, strict=False) if g in self.free]
+        free = [size for g, size in zip(block.groups, block.shape, strict=False) if g in self.permutable]
         return block.size // (free[0] if free else 1)
 
     def _gather(self, graph: WeightGraph, pieces: dict[str, Tensor], owner: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""A transformer whose tokens are the units of free groups.
+"""A transformer whose tokens are the units of permutable groups.
 
 Shapes: B batch, T tokens, n units of a group, W width, E edge width, F features.
 """
@@ -18,10 +18,10 @@ from wflow_plugins.velocities.neuron_tokens import TokenCodec
 
 
 class NeuronTransformer(GraphVelocity):
-    """Commutes with every permutation of free units, exactly, and runs at any of their numbers.
+    """Commutes with every permutation of permutable units, exactly, and runs at any of their numbers.
 
-    A unit is a token. Its weights to anchored groups (inputs, classes) are its features, through
-    a plain linear map; only weights between two free groups are edges. Time enters by adaptive
+    A unit is a token. Its weights to fixed groups (inputs, classes) are its features, through
+    a plain linear map; only weights between two permutable groups are edges. Time enters by adaptive
     normalisation; the output starts at zero. Compare DiT (arXiv 2212.09748) for the
     normalisation and Diao & Loynd 2023 (arXiv 2210.05062) for attention with edges.
     """

@@ -1,6 +1,6 @@
 """From flat weights to nodes and edges of the whole graph, and back.
 
-Every unit is a node, anchored ones too; every weight between two groups an edge. Shapes: B batch,
+Every unit is a node, fixed ones too; every weight between two groups an edge. Shapes: B batch,
 n nodes of a group, n_a x n_b edges of a block, F features of a block, W width.
 """
 
@@ -21,9 +21,9 @@ GLOBAL = "global node"
 
 
 class RelationalCodec(nn.Module):
-    """Linear maps between blocks, nodes and edges; their sizes depend on anchored groups only.
+    """Linear maps between blocks, nodes and edges; their sizes depend on fixed groups only.
 
-    A group's nodes start with its own embedding, so that layers are told apart; anchored units
+    A group's nodes start with its own embedding, so that layers are told apart; fixed units
     each have one, since each has an identity.
     """
 
@@ -41,7 +41,7 @@ class RelationalCodec(nn.Module):
             {
                 str(i): nn.Parameter(torch.randn(graph.nodes[g], width) * width**-0.5)
                 for i, g in enumerate(groups)
-                if not groups[g].free
+                if not groups[g].permutable
             }
         )
         self.read = nn.ModuleDict(

@@ -45,15 +45,15 @@ class WideAndDeep(Architecture):
 
     def define_symmetry(self) -> Symmetry:
         groups = {
-            "input": Group(prod(self.signature.inputs), "anchored"),
-            "hidden": Group(self.config.hidden, "free", "sign"),
-            "class": Group(self.signature.outputs, "anchored"),
+            "input": Group(prod(self.signature.inputs), "fixed"),
+            "hidden": Group(self.config.hidden, "permutable", "sign"),
+            "class": Group(self.signature.outputs, "fixed"),
         }
         parts = (
             Part("wide.weight", ("class", "input")),
-            Part("deep.weight", ("hidden", "input"), power={"hidden": 1}),
-            Part("deep.bias", ("hidden",), power={"hidden": 1}),
-            Part("out.weight", ("class", "hidden"), power={"hidden": -1}),
+            Part("deep.weight", ("hidden", "input"), scale_exponent={"hidden": 1}),
+            Part("deep.bias", ("hidden",), scale_exponent={"hidden": 1}),
+            Part("out.weight", ("class", "hidden"), scale_exponent={"hidden": -1}),
             Part("out.bias", ("class",)),
         )
         return Symmetry(groups, parts, WeightLayout.of_parameters(self.template))

@@ -11,7 +11,7 @@ from wflow_plugins.architectures.tracing.grouping import NONE, Grouping
 from wflow_plugins.architectures.tracing.units import Ints
 
 Runs = list[tuple[int, int, int]]
-"""Group number, first and last unit; NONE for units that are anchored, numbered by their places."""
+"""Group number, first and last unit; NONE for units that are fixed, numbered by their places."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,15 @@ def runs(group: Ints, index: Ints) -> Runs:
 
 
 def named(of: Grouping, laid: Runs | None, fixed: str) -> Axis:
-    """Runs as segments; anchored units belong to the group ``fixed``."""
+    """Runs as segments; fixed units belong to the group ``fixed``."""
     if laid is None:
         return None
     return tuple((fixed if g == NONE else of.names[g], a, b) for g, a, b in laid)
 
 
 def only_free(of: Grouping, group: Ints) -> Ints:
-    """Group numbers, NONE for groups that are anchored."""
-    free = np.array([*of.free, False])
+    """Group numbers, NONE for groups that are fixed."""
+    free = np.array([*of.permutable, False])
     return np.where(free[group], group, NONE)
 
 

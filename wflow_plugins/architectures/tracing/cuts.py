@@ -45,7 +45,7 @@ def _complete(of: Grouping, atoms: Ints, cuts: Cuts) -> bool:
         units = _units(of, atoms[start:stop])
         for number in {g for g, _, _ in units}:
             group = of.groups[of.names[number]]
-            heads = of.groups[group.per].size if group.per else 1
+            heads = of.groups[group.parent].size if group.parent else 1
             if sum(g == number for g, _, _ in units) != group.size * heads:
                 return False
         if plan(of, atoms[start:stop]) is None:

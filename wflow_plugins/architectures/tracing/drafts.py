@@ -17,7 +17,7 @@ from wflow_plugins.architectures.tracing.values import Factor, Value
 
 
 class Unsaid(Exception):
-    """Units that no part can say; they are to be anchored."""
+    """Units that no part can say; they are to be fixed."""
 
     def __init__(self, atoms: Ints, why: str):
         super().__init__(why)
@@ -37,18 +37,18 @@ class Draft:
 
 
 class Drafter:
-    """Makes parts, and the anchored groups that they need."""
+    """Makes parts, and the fixed groups that they need."""
 
     def __init__(self, t: Tracer, of: Grouping, buffers: frozenset[str]):
         self.t, self.of, self.buffers = t, of, buffers
-        self.anchored: dict[str, Group] = {}
+        self.fixed: dict[str, Group] = {}
         self.known: dict[tuple[int, ...], str] = {}
 
     def drafts(self) -> list[Draft]:
-        """Parts of every parameter, and of buffers with free units.
+        """Parts of every parameter, and of buffers with permutable units.
 
         Raises:
-            Unsaid: units must be anchored first.
+            Unsaid: units must be fixed first.
         """
         return [d for v in self.t.values if v.parameter for d in self._of(v)]
 
@@ -114,7 +114,7 @@ class Drafter:
         return (width,), [named(self.of, runs(group[0], index[0]), "")]
 
     def _fixed(self, value: Value, axis: int, size: int) -> Axis:
-        """An anchored axis: a group of its own, or None where its entries are taps."""
+        """An fixed axis: a group of its own, or None where its entries are taps."""
         place = (str(value.parameter), axis)
         known = place in self.t.read or place in self.t.written
         if place in self.t.taps or (size == 1 and not known):
@@ -122,7 +122,7 @@ class Drafter:
         return ((self._name(value, axis, size), 0, size),)
 
     def _name(self, value: Value, axis: int, size: int) -> str:
-        """The anchored group of an axis' units, called after what the first such axis is."""
+        """The fixed group of an axis' units, called after what the first such axis is."""
         factor = next((f for f in value.factors if f.axes == (axis,)), None)
         roots = () if factor is None else tuple(self.t.units.root[factor.atoms].tolist())
         if roots in self.known:
@@ -130,16 +130,16 @@ class Drafter:
         place, layer = (str(value.parameter), axis), str(value.parameter).rpartition(".")[0]
         role = "input" if place in self.t.read else "output" if place in self.t.written else "rows"
         name, number = f"{layer or value.parameter}.{role}", 1
-        while name in self.anchored:
+        while name in self.fixed:
             number += 1
             name = f"{layer or value.parameter}.{role}.{number}"
-        self.anchored[name] = Group(size, "anchored")
+        self.fixed[name] = Group(size, "fixed")
         if roots:
             self.known[roots] = name
         return name
 
     def _two_ends(self, axes: list[Axis], value: Value) -> None:
-        """A block of weights lies between two groups at most; more anchored axes are features."""
+        """A block of weights lies between two groups at most; more fixed axes are features."""
         nested = {g for axis in axes for g, _, _ in axis or () if self._per(g)}
         parents = {self._per(g) for g in nested}
         ends = [
@@ -147,7 +147,7 @@ class Drafter:
             for i, axis in enumerate(axes)
             if axis is not None and not any(g in parents for g, _, _ in axis)
         ]
-        extra = [i for i in ends if all(g in self.anchored for g, _, _ in axes[i] or ())]
+        extra = [i for i in ends if all(g in self.fixed for g, _, _ in axes[i] or ())]
         while len(ends) > 2 and extra:
             ends.remove(extra[-1])
             axes[extra.pop()] = None
@@ -157,12 +157,12 @@ class Drafter:
 
     def _per(self, name: str) -> str | None:
         group = self.of.groups.get(name)
-        return group.per if group else None
+        return group.parent if group else None
 
     def _free(self, atoms: Ints) -> bool:
         group = self.of.group[atoms[atoms > 0]]
         return bool((group != NONE).any()) and any(
-            self.of.free[g] for g in np.unique(group) if g != NONE
+            self.of.permutable[g] for g in np.unique(group) if g != NONE
         )
 
     @staticmethod

@@ -35,7 +35,7 @@ class Variables:
 
     @classmethod
     def of(cls, t: Tracer, of: Grouping, buffers: frozenset[str]) -> Variables:
-        free = np.array([*of.free, False])
+        free = np.array([*of.permutable, False])
         known = (of.group != NONE) & free[of.group]
         pairs = np.stack([of.group.astype(np.uint64), of.kind])[:, known]
         rows, index = np.unique(pairs, axis=1, return_inverse=True)
@@ -78,7 +78,11 @@ class Families:
             for mine, p in zip(powers, of_parts, strict=True):
                 mine.update({name: p} if p else {})
         parts = [
-            replace(d.part, power=p, norm=any(v > 0 and not groups[g].per for g, v in p.items()))
+            replace(
+                d.part,
+                scale_exponent=p,
+                in_unit_sphere=any(v > 0 and not groups[g].parent for g, v in p.items()),
+            )
             for d, p in zip(drafts, powers, strict=True)
         ]
         return groups, tuple(parts)

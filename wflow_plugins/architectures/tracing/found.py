@@ -25,8 +25,8 @@ class Found:
 
     Attributes:
         groups, parts: as an architecture describes them.
-        notes: what was left anchored or unscaled, where, and why.
-        coverage: the fraction of the entries of all weights' axes that lie on free groups.
+        notes: what was left fixed or unscaled, where, and why.
+        coverage: the fraction of the entries of all weights' axes that lie on permutable groups.
     """
 
     groups: dict[str, Group]
@@ -55,8 +55,8 @@ def traced(
 def find(module: nn.Module, inputs: Sequence[Tensor] | Tensor, trials: int = 2) -> Found:
     """The symmetry of a module in evaluation mode.
 
-    What the rules cannot prove stays anchored. What they claim is tried in float64, one group at
-    a time, on random inputs with random elements: what fails is anchored, too.
+    What the rules cannot prove stays fixed. What they claim is tried in float64, one group at
+    a time, on random inputs with random elements: what fails is fixed, too.
 
     Args:
         inputs: an example of what the module takes, with a batch of at least two.
@@ -70,9 +70,9 @@ def find(module: nn.Module, inputs: Sequence[Tensor] | Tensor, trials: int = 2) 
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     t = traced_program(module, given)
     buffers = frozenset(slot.name for slot in WeightLayout.of_buffers(module).slots)
-    of, drafts, anchored = _drafted(t, buffers)
+    of, drafts, fixed = _drafted(t, buffers)
     scaled, parts = Families(t, of, buffers).scaled(drafts)
-    groups, parts = _used({**anchored, **scaled}, parts)
+    groups, parts = _used({**fixed, **scaled}, parts)
     failed = refuted(module, groups, parts, given, trials)
     for name, what in failed.items():
         t.operation = "verification"
@@ -88,7 +88,7 @@ def find(module: nn.Module, inputs: Sequence[Tensor] | Tensor, trials: int = 2) 
 
 
 def coverage(groups: dict[str, Group], parts: tuple[Part, ...], layout: WeightLayout) -> float:
-    """The fraction of the entries of all axes of parameters that lie on free groups."""
+    """The fraction of the entries of all axes of parameters that lie on permutable groups."""
     free = total = 0
     for part in parts:
         if part.buffer:
@@ -97,20 +97,20 @@ def coverage(groups: dict[str, Group], parts: tuple[Part, ...], layout: WeightLa
         for axis in bound.axes:
             for group, start, stop in axis or ():
                 total += stop - start
-                free += (stop - start) * groups[group].free
+                free += (stop - start) * groups[group].permutable
     return free / total if total else 0.0
 
 
 def _drafted(t: Tracer, buffers: frozenset[str]) -> tuple[Grouping, list[Draft], dict[str, Group]]:
-    """Parts that say all groups; units that cannot be said are anchored until they do."""
+    """Parts that say all groups; units that cannot be said are fixed until they do."""
     while True:
         of = grouping(t)
         drafter = Drafter(t, of, buffers)
         try:
-            return of, drafter.drafts(), drafter.anchored
+            return of, drafter.drafts(), drafter.fixed
         except Unsaid as unsaid:
             t.operation = "parts"
-            t.anchor(unsaid.atoms, unsaid.why)
+            t.fix(unsaid.atoms, unsaid.why)
 
 
 def _used(

@@ -22,12 +22,12 @@ class Grouping:
     Attributes:
         groups: by name; scalings come later.
         names: the name of each numbered group.
-        group, index: of each atom, the number of its unit's group (NONE for anchored units) and
-            the unit's number there; for units that others are nested in, anchored ones, too.
+        group, index: of each atom, the number of its unit's group (NONE for fixed units) and
+            the unit's number there; for units that others are nested in, fixed ones, too.
         parent: of each atom, an atom of the unit that its unit is nested in, or NONE.
         slot: of each atom, a hash that tells it from the other atoms of its unit.
         kind: of each atom, what the program does with it.
-        free: whether the units of a numbered group may be exchanged.
+        permutable: whether the units of a numbered group may be exchanged.
     """
 
     groups: dict[str, Group]
@@ -39,24 +39,24 @@ class Grouping:
     kind: Hashes
 
     @property
-    def free(self) -> list[bool]:
-        return [self.groups[name].free for name in self.names]
+    def permutable(self) -> list[bool]:
+        return [self.groups[name].permutable for name in self.names]
 
 
 def grouping(t: Tracer) -> Grouping:
-    """Groups of the units of a trace; what cannot be grouped is anchored first."""
+    """Groups of the units of a trace; what cannot be grouped is fixed first."""
     units, kind = t.units, kinds(t)
     _join_places(t, kind)
     slot = mixed(kind, units.tag)
-    _anchor_the_rest(t, slot)
+    _fix_the_rest(t, slot)
     signature = _signatures(t, slot)
     children: dict[int, list[int]] = defaultdict(list)
     for child, atom in units.nest.items():
-        if child not in units.anchored:
+        if child not in units.fixed:
             children[int(units.root[atom])].append(child)
     for head, inside in children.items():
         np.add.at(signature, [head] * len(inside), mixed(signature[inside]))
-    _anchor_collapsed(t, signature, children)
+    _fix_collapsed(t, signature, children)
     made = _Naming(t, children, signature).groups()
     root = units.root
     return Grouping(
@@ -87,7 +87,7 @@ def _join_places(t: Tracer, kind: Hashes) -> None:
             units.meet((one + found[0], one), (one + head, one + tag), 0)
 
 
-def _anchor_the_rest(t: Tracer, slot: Hashes) -> None:
+def _fix_the_rest(t: Tracer, slot: Hashes) -> None:
     """Units that lie twice where they cannot be told apart, that do nothing, or are nested deep."""
     units = t.units
     atoms = np.arange(1, len(units.root))
@@ -99,19 +99,19 @@ def _anchor_the_rest(t: Tracer, slot: Hashes) -> None:
     lost = set(twice.tolist())
     inside = [c for c, a in units.nest.items() if int(units.root[a]) in lost]
     why = "what it does cannot be said by one permutation of its units"
-    t.anchor(np.array([*lost, *inside], np.int64), why)
+    t.fix(np.array([*lost, *inside], np.int64), why)
     alive = np.zeros(len(units.root), np.bool_)
     np.logical_or.at(alive, units.root, living(t))
-    units.anchor(np.flatnonzero(~alive & (units.root == np.arange(len(alive)))).tolist())
+    units.fix(np.flatnonzero(~alive & (units.root == np.arange(len(alive)))).tolist())
     for _ in range(3):
         heads = {int(units.root[atom]) for child, atom in units.nest.items()}
         deep = [c for c, a in units.nest.items() if c in heads]
         inner = [c for c, a in units.nest.items() if int(units.root[a]) in deep]
-        t.anchor(np.array(inner, np.int64), "units are nested in more than one level")
-        units.anchor(units.nest[c] for c in list(units.nest) if c in units.anchored)
+        t.fix(np.array(inner, np.int64), "units are nested in more than one level")
+        units.fix(units.nest[c] for c in list(units.nest) if c in units.fixed)
 
 
-def _anchor_collapsed(t: Tracer, signature: Hashes, children: dict[int, list[int]]) -> None:
+def _fix_collapsed(t: Tracer, signature: Hashes, children: dict[int, list[int]]) -> None:
     """All units of a layer that became one: nothing is left to exchange."""
     roots, count = np.unique(signature[list(t.units.members)], return_counts=True)
     alone = set(roots[count == 1].tolist())
@@ -123,7 +123,7 @@ def _anchor_collapsed(t: Tracer, signature: Hashes, children: dict[int, list[int
         units, size = np.unique(t.units.root[factor.atoms], return_counts=True)
         for unit in units[size > 1].tolist():
             if int(signature[unit]) in alone and unit not in children and unit not in t.units.nest:
-                t.anchor(np.array([unit]), "a view mixes its units")
+                t.fix(np.array([unit]), "a view mixes its units")
 
 
 class _Naming:
@@ -144,16 +144,18 @@ class _Naming:
         self.names: list[str] = []
 
     def groups(self) -> _Naming:
-        anchored, nest = self.t.units.anchored, self.t.units.nest
-        tops = [r for r in self.t.units.members if r not in anchored and r not in nest]
-        tops += [r for r in self.children if r in anchored]
+        fixed, nest = self.t.units.fixed, self.t.units.nest
+        tops = [r for r in self.t.units.members if r not in fixed and r not in nest]
+        tops += [r for r in self.children if r in fixed]
         together: dict[tuple[int, bool], list[int]] = defaultdict(list)
         for root in sorted(tops, key=self.rank.__getitem__):
-            together[int(self.signature[root]), root in anchored].append(root)
-        for (_, fixed), roots in together.items():
+            together[int(self.signature[root]), root in fixed].append(root)
+        for (_, is_fixed), roots in together.items():
             inside = [sorted(self.children.get(r, ()), key=self.rank.__getitem__) for r in roots]
             suffix = ".heads" if inside[0] else ""
-            name = self._add(roots, suffix, Group(len(roots), "anchored" if fixed else "free"))
+            name = self._add(
+                roots, suffix, Group(len(roots), "fixed" if is_fixed else "permutable")
+            )
             self._nested(name, roots, inside)
         return self
 
@@ -162,7 +164,7 @@ class _Naming:
         for signature in order:
             rows = [[c for c in row if int(self.signature[c]) == signature] for row in inside]
             flat = [c for row in rows for c in row]
-            self._add(flat, "", Group(len(rows[0]), per=name))
+            self._add(flat, "", Group(len(rows[0]), parent=name))
             self.index[flat] = np.tile(np.arange(len(rows[0])), len(rows))
             self.parent[flat] = np.repeat(heads, len(rows[0]))
 

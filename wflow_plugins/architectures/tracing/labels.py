@@ -42,7 +42,7 @@ def broadcast(values: Sequence[Value]) -> list[Operand]:
 def told_apart(t: Tracer, operands: Sequence[Operand], why: str | None = None) -> None:
     """Say of units on which axes entries have identities, in any operand.
 
-    Units on those axes alone are anchored; units that lie jointly on those and others are told
+    Units on those axes alone are fixed; units that lie jointly on those and others are told
     apart by their places.
     """
     fixed = {to[i] for v, to in operands for i in range(len(to)) if v.is_fixed(i)}
@@ -55,7 +55,7 @@ def placed(t: Tracer, value: Value, fixed: Sequence[int], why: str | None = None
     for factor in value.factors:
         at = [i for i, a in enumerate(factor.axes) if a in fixed]
         if len(at) == len(factor.axes):
-            t.anchor(factor.atoms, why)
+            t.fix(factor.atoms, why)
         elif at:
             sizes = [s if i in at else 1 for i, s in enumerate(factor.atoms.shape)]
             places = np.arange(int(np.prod(sizes))).reshape(sizes)

@@ -61,7 +61,7 @@ class _Rows:
         if len(key) > 1:
             self.t.units.put_in(np.unique(row), head, self.t.now)
         if (self.roots[number] == FIXED).any():
-            self.t.anchor(np.array([head]), "mixed with what has an identity")
+            self.t.fix(np.array([head]), "mixed with what has an identity")
         return head
 
     def _parent(self, key: tuple[int, ...]) -> int | None:

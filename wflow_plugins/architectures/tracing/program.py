@@ -84,7 +84,7 @@ class _Interpreter:
             elif node.op == "output":
                 for value in _flat(self._resolved(node.args)):
                     for factor in value.factors:
-                        self.tracer.anchor(factor.atoms, None)
+                        self.tracer.fix(factor.atoms, None)
                     self.tracer.scales.kill(value)
         return self.tracer
 

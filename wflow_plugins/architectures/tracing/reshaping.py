@@ -50,7 +50,7 @@ def _reshape(
     axes = [a for old, _ in touched for a in old]
     missing = set(axes) - set(factor.axes)
     if any(missing & set(f.axes) for f in value.factors):
-        t.anchor(factor.atoms, "units of two axes are mixed into one")
+        t.fix(factor.atoms, "units of two axes are mixed into one")
         return None
     atoms, tags = _spread(t, value, factor, axes)
     sizes = [shape[a] for _, new in touched for a in new]

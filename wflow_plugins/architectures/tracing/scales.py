@@ -51,7 +51,7 @@ class Scales:
         """Make the equations.
 
         Args:
-            stratum: of each atom, NOTHING where its unit is in no free group.
+            stratum: of each atom, NOTHING where its unit is in no permutable group.
             group: of each stratum.
             variables: (parameter, stratum, number of the variable).
         """

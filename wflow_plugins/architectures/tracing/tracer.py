@@ -30,7 +30,7 @@ def rule(*operations: str) -> Callable[[Rule], Rule]:
 
 @dataclass(frozen=True)
 class Note:
-    """What was left anchored, or unscaled, although it might be free.
+    """What was left fixed, or unscaled, although it might be free.
 
     Attributes:
         operation: the operation, or the group, that it is about.
@@ -126,19 +126,19 @@ class Tracer:
         known = atoms > 0
         self.places.append((self.now, atoms[known], places[known]))
 
-    def anchor(self, atoms: Ints, why: str | None) -> None:
-        """Leave units anchored; with a note unless ``why`` is None and it is as expected."""
+    def fix(self, atoms: Ints, why: str | None) -> None:
+        """Leave units fixed; with a note unless ``why`` is None and it is as expected."""
         known = np.unique(atoms[atoms > 0])
-        layers = self.layers(a for a in known if int(self.units.root[a]) not in self.units.anchored)
-        if self.units.anchor(known.tolist()) and why and layers:
+        layers = self.layers(a for a in known if int(self.units.root[a]) not in self.units.fixed)
+        if self.units.fix(known.tolist()) and why and layers:
             self.note(", ".join(layers), why)
 
     def stop(self, atoms: Ints) -> None:
         """Anchor units at an operation that nothing is known of."""
         roots = {int(r) for r in np.unique(self.units.root[atoms[atoms > 0]])}
-        fresh = roots - self.units.anchored
+        fresh = roots - self.units.fixed
         layers = self.layers(fresh) or self.owners(fresh)
-        if self.units.anchor(fresh) and layers:
+        if self.units.fix(fresh) and layers:
             self.note(", ".join(layers), "there is no rule for this operation")
 
     def owners(self, roots: Iterable[int]) -> list[str]:
@@ -147,7 +147,7 @@ class Tracer:
         return sorted(places - {""})
 
     def note_clashes(self) -> None:
-        """Note the units that an operation joined in no one order, and that are anchored now."""
+        """Note the units that an operation joined in no one order, and that are fixed now."""
         layers = self.layers(self.units.clashes)
         self.units.clashes.clear()
         if layers:

@@ -4,7 +4,7 @@ Every axis of every parameter starts with an atom an entry. An operation that me
 entry by entry makes their atoms one class: a unit. An entry is labelled by an atom and a tag; the
 tag tells the places of one unit apart, such as the pixels of a channel that is flattened, and 0
 is the unit itself. Joining only adds constraints: what has been joined can never be told apart,
-and what cannot be said by classes is anchored.
+and what cannot be said by classes is fixed.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class Units:
     Attributes:
         root, tag: of each atom, its class and its place there.
         nest: class -> an atom of the class that its units lie in, such as head dimensions.
-        anchored: classes that have an identity.
-        clashes: atoms of units that were anchored because they met in no one order.
+        fixed: classes that have an identity.
+        clashes: atoms of units that were fixed because they met in no one order.
         edges: pairs of atoms that met, and the number of the operation where they did.
     """
 
@@ -40,7 +40,7 @@ class Units:
         self.tag: Ints = np.zeros(1, np.int64)
         self.members: dict[int, list[int]] = {FIXED: [FIXED]}
         self.nest: dict[int, int] = {}
-        self.anchored: set[int] = {FIXED}
+        self.fixed: set[int] = {FIXED}
         self.edges: list[tuple[Ints, Ints, int]] = []
         self.clashes: list[int] = []
         self._tags: dict[tuple[int, int], int] = {}
@@ -91,16 +91,16 @@ class Units:
         for unit in {int(self.root[a]) for a in atoms}:
             inside, outside = int(self.root[unit]), int(self.root[head])
             if inside == outside:
-                self.anchor([inside])
+                self.fix([inside])
             elif inside in self.nest:
                 self._join(self.nest[inside], 0, outside, 0)
             else:
                 self.nest[inside] = outside
 
-    def anchor(self, atoms: Iterable[int]) -> int:
+    def fix(self, atoms: Iterable[int]) -> int:
         """Give the units of atoms an identity; how many of them had none."""
-        fresh = {int(self.root[a]) for a in atoms if a > 0} - self.anchored
-        self.anchored |= fresh
+        fresh = {int(self.root[a]) for a in atoms if a > 0} - self.fixed
+        self.fixed |= fresh
         return len(fresh)
 
     def _join(self, a: int, s: int, b: int, t: int) -> None:
@@ -109,9 +109,9 @@ class Units:
         if a == b and s == t:
             return
         if FIXED in (a, b) or a == b or (s and t and s != t):
-            if FIXED not in (a, b) and not {a, b} <= self.anchored:
+            if FIXED not in (a, b) and not {a, b} <= self.fixed:
                 self.clashes += [a, b]
-            self.anchor([a, b])
+            self.fix([a, b])
         elif s == t:
             more, less = (a, b) if len(self.members[a]) >= len(self.members[b]) else (b, a)
             self._attach(less, more, 0)
@@ -130,9 +130,9 @@ class Units:
         self.root[members] = parent
         if tag:
             self.tag[members] = self.combine(np.full(len(members), tag), self.tag[members])
-        if child in self.anchored:
-            self.anchored.discard(child)
-            self.anchored.add(parent)
+        if child in self.fixed:
+            self.fixed.discard(child)
+            self.fixed.add(parent)
         inside = self.nest.pop(child, None)
         if inside is not None and int(self.root[inside]) != parent:
             if parent in self.nest:

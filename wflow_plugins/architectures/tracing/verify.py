@@ -119,16 +119,20 @@ def _leaves(made: Any) -> list[Tensor]:
 def without(
     groups: Mapping[str, Group], parts: tuple[Part, ...], failed: Mapping[str, str]
 ) -> tuple[dict[str, Group], tuple[Part, ...]]:
-    """The same with what failed anchored, or not scaled."""
+    """The same with what failed fixed, or not scaled."""
     kept = dict(groups)
     for name, what in failed.items():
         kept[name] = replace(kept[name], scaling="none")
         if what == "perm":
-            kept[name] = replace(kept[name], kind="anchored")
+            kept[name] = replace(kept[name], kind="fixed")
     bare = [
-        replace(p, power=power, norm=p.norm and any(v > 0 for v in power.values()))
+        replace(
+            p,
+            scale_exponent=power,
+            in_unit_sphere=p.in_unit_sphere and any(v > 0 for v in power.values()),
+        )
         for p in parts
-        for power in [{g: v for g, v in p.power.items() if kept[g].scaling != "none"}]
+        for power in [{g: v for g, v in p.scale_exponent.items() if kept[g].scaling != "none"}]
     ]
     return kept, tuple(bare)
 

@@ -117,7 +117,7 @@ def _by_group(t: Tracer, weight: Value, groups: int) -> Value:
     if weight.parameter is None or inputs == 1 or any(len(f.axes) > 1 for f in weight.factors):
         return weight
     old = next(f for f in weight.factors if f.axes == (1,))
-    t.units.anchor(old.atoms.tolist())
+    t.units.fix(old.atoms.tolist())
     atoms = t.renewed((weight.parameter, 1), groups * inputs).reshape(groups, inputs)
     atoms = np.repeat(atoms, outputs // groups, 0)
     joint = Factor((0, 1), atoms, np.zeros_like(atoms))
@@ -126,7 +126,7 @@ def _by_group(t: Tracer, weight: Value, groups: int) -> Value:
 
 
 def unknown(t: Tracer, *values: Any) -> Value:
-    """An operation that nothing is known of: all units that it meets are anchored."""
+    """An operation that nothing is known of: all units that it meets are fixed."""
     for value in values:
         if isinstance(value, Value):
             for factor in value.factors:

@@ -26,7 +26,7 @@ def _extreme(t: Tracer, x: Value, dim: Any = None, keepdim: bool = False) -> Val
 def _other(t: Tracer, x: Value, dim: Any = None, keepdim: bool = False, **_: Any) -> Value:
     if t.operation.startswith("aten.arg"):
         for factor in x.factors:
-            t.anchor(factor.atoms, "the number of a unit is looked at")
+            t.fix(factor.atoms, "the number of a unit is looked at")
     return reduced(t, x, dim, keepdim, "none")
 
 

@@ -16,7 +16,7 @@ def _embedding(t: Tracer, weight: Value, index: Value, *_: Any) -> Value:
     last = len(index.shape)
     for factor in weight.factors:
         if 0 in factor.axes:
-            t.anchor(factor.atoms, None)
+            t.fix(factor.atoms, None)
     if weight.parameter:
         t.written[weight.parameter, 1] = None
     kept = [Factor((last,), f.atoms, f.tags) for f in weight.factors if f.axes == (1,)]
