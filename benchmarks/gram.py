@@ -2,7 +2,7 @@
 
     python benchmarks/gram.py --scratch FOLDER --out benchmarks/results/gram.json
 
-Writes a zoo of 40 weight vectors of 108 M parameters, of rank 20 plus noise, as sharded safetensors.
+Writes a zoo of 40 weight vectors of 108 M parameters (rank 20 plus noise) as sharded safetensors.
 Fits the codec ``pca``, decodes 10 networks to further shards and encodes them again. Trains a flow
 on the coordinates of the zoo, samples 10 networks and writes them. The cold Gram pass starts with
 the files out of the system's cache, and is compared with a single cold read of the files. Needs 35
@@ -139,8 +139,7 @@ def measure(o: argparse.Namespace) -> dict:
 
 
 def flow(codec: Pca, zoo: Path, o: argparse.Namespace) -> tuple[dict, float]:
-    """Rows of training a flow on the coordinates, sampling and writing; and the standard deviation of
-    the samples."""
+    """Rows of training, sampling and writing; and the standard deviation of sampled coordinates."""
     generator, place = torch.Generator().manual_seed(2), o.scratch / "sampled"
     shutil.rmtree(place, ignore_errors=True)
     space = Space(Euclidean(codec.dim, None))

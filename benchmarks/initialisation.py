@@ -3,8 +3,8 @@ initialiser.
 
     python benchmarks/initialisation.py RUN_FOLDER --task fashion_mnist
 
-Four populations are trained on the task in the same batches, as in the metric ``fine_tuning``: draws
-of the standard initialiser, new samples for each seed, the prior points of these samples, and
+Four populations are trained on the task in the same batches, as in the metric ``fine_tuning``:
+draws of the standard initialiser, new samples for each seed, the prior points of these samples, and
 networks of the zoo. The target is the mean test accuracy of the initialiser's draws at the end of
 training; other draws of it miss the target about half the time. Seconds to the target are those of
 sampling all networks of a population from the flow, and of training them for that number of steps;

@@ -3,8 +3,8 @@
     python benchmarks/reproduction.py sweeps/table-7.1 --other results/initialisation.json
     python benchmarks/reproduction.py --page deepweightflow sweeps/mnist sweeps/iris
 
-A page is ``docs/reproduction/PAGE.md``; its grids are in ``examples/PAGE/``. ``PAGE.json`` beside it
-holds the measured tables; a new table replaces the one of the same name. In the page, the text
+A page is ``docs/reproduction/PAGE.md``; its grids are in ``examples/PAGE/``. ``PAGE.json`` beside
+it holds the measured tables; a new table replaces the one of the same name. In the page, the text
 between ``<!-- table: NAME -->`` and ``<!-- end -->`` is generated from that file, and nothing else
 changes. Without folders the page is generated again.
 """
@@ -82,7 +82,7 @@ def fill(text: str, tables: Mapping[str, Table], page: Path) -> str:
             raise DataError(f"{where}: two markers of {name!r}; remove one")
     for name in tables:
         if name not in opened:
-            fix = f"add <!-- table: {name} --> and <!-- end -->, or remove the table from the JSON file"
+            fix = f"add <!-- table: {name} --> and <!-- end -->, or remove it from the JSON file"
             raise DataError(f"{where}: no marker for the table {name!r}; {fix}")
 
     def between(match: re.Match[str]) -> str:

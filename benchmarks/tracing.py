@@ -2,11 +2,11 @@
 
     python benchmarks/tracing.py --out benchmarks/results/tracing.json
 
-Modules are those of the tests: architectures whose symmetry was written by hand, and named modules
-whose permutable groups are known. Each label is tried with random elements of all groups at once, on
-random weights and inputs in float64; the difference is over the largest output. Coverage is the
-fraction of the entries of all weights' axes that lie on permutable groups; an fixed parameter lies on
-none.
+Modules are those of the tests: architectures with a hand-written symmetry, and modules with known
+permutable groups. Each symmetry is checked with random elements of all groups at once, on random
+weights and inputs in float64; differences are relative to the largest output. Coverage is the
+fraction of the units along all axes of all parameters that belong to permutable groups; a fixed
+parameter has no such axis.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True)
 class Subject:
-    """A module, what it takes, and its symmetry by hand or its permutable groups."""
+    """A module, its inputs, and its hand-written symmetry or its known permutable groups."""
 
     name: str
     module: nn.Module
@@ -92,7 +92,7 @@ def row(of: Subject, elements: int) -> dict:
 
 
 def covered(symmetry: Symmetry) -> int:
-    """Parameters that lie on a permutable group."""
+    """The number of parameters with an axis over a permutable group."""
     places = (place for *_, units, _ in fingerprint(symmetry) for unit in units for place in unit)
     return len({entry for is_buffer, entries in places if not is_buffer for entry in entries})
 
@@ -131,8 +131,9 @@ def seeded(seed: int) -> torch.Generator:
 
 def format_row(of: dict) -> str:
     return (
-        f"{of['module'][:58]:<58} {of['parameters']:>7} {of['permutable groups']:>3} {of['units']:>5} "
-        f"{of['coverage']:>7.1%} {of['fixed parameters']:>6} {of['agrees']!s:>6} "
+        f"{of['module'][:58]:<58} {of['parameters']:>7} "
+        f"{of['permutable groups']:>3} {of['units']:>5} {of['coverage']:>7.1%} "
+        f"{of['fixed parameters']:>6} {of['agrees']!s:>6} "
         f"{of['largest difference']:>8.0e} {of['seconds']:>6.1f}"
     )
 

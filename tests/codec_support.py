@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wflow_plugins.streaming.column_files import stacked_columns
 from wflow_core.testing.world import seeded, small_network
 from wflow_core.weights import WeightSet
-from wflow_plugins.streaming.columns import ConcatColumns
 from wflow_plugins.codecs.pca import Pca
+from wflow_plugins.streaming.column_files import stacked_columns
+from wflow_plugins.streaming.columns import ConcatColumns
 
 NETWORK = small_network()
 P = NETWORK.symmetry.layout.size

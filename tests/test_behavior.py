@@ -9,14 +9,14 @@ import torch
 from plugin_support import refused, tiny, wflow, write_spec
 from torch import Tensor
 from torch.distributions import Categorical, Normal, kl_divergence
-
-from wflow_plugins.losses.function import Behavior
-from wflow_core.flows.flow import Flow, FlowOptions
-from wflow_plugins.objectives import Classification, Regression
-from wflow_core.space import identity
 from wflow_core.specs.options import BehaviorOptions
+
+from wflow_core.flows.flow import Flow, FlowOptions
+from wflow_core.space import identity
 from wflow_plugins.architectures.mlp import Mlp
+from wflow_plugins.losses.function import Behavior
 from wflow_plugins.manifolds.euclidean import Euclidean
+from wflow_plugins.objectives import Classification, Regression
 from wflow_plugins.tasks.iris import Iris
 
 

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from wflow_core.errors import DataError
 from wflow_core.interfaces.task import Signature
-from wflow_plugins.commands.export import write_networks
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
+from wflow_plugins.commands.export import write_networks
 from wflow_plugins.zoos.state_dict_matching import fit_state
 
 

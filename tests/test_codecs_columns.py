@@ -16,11 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from wflow_core.errors import DataError, StoreError
+from wflow_core.weights import WeightLayout
+from wflow_plugins.codecs import slices
 from wflow_plugins.streaming.column_files import checkpoint_columns, stacked_columns
 from wflow_plugins.streaming.column_writing import write_columns
-from wflow_core.weights import WeightLayout
-from wflow_plugins.streaming.columns import Columns, InMemoryColumns, ConcatColumns
-from wflow_plugins.codecs import slices
+from wflow_plugins.streaming.columns import Columns, ConcatColumns, InMemoryColumns
 
 
 def joined(columns: Columns, width: int) -> Tensor:

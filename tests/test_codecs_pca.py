@@ -17,10 +17,10 @@ from torch import Tensor
 import wflow_core
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.testing.world import seeded
-from wflow_plugins.streaming.columns import InMemoryColumns
 from wflow_plugins.codecs import slices
 from wflow_plugins.codecs.pca import Pca
 from wflow_plugins.codecs.slices import of_parts
+from wflow_plugins.streaming.columns import InMemoryColumns
 
 
 def same_but_for_signs(found: Tensor, expected: Tensor) -> None:

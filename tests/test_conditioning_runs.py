@@ -12,9 +12,9 @@ from torch import Tensor
 
 import wflow_core
 from wflow_core.errors import DataError, SpecError, UnsupportedError
+from wflow_core.specs.spec import spec_from_text
 from wflow_plugins.commands.export import read_networks
 from wflow_plugins.stages.trained_flow import TrainedFlow
-from wflow_core.specs.spec import spec_from_text
 
 LOW, HIGH, STD = -1.0, 2.0, 0.3
 SPEC = """\

@@ -10,22 +10,23 @@ import pytest
 import torch
 from test_velocities import EQUIVARIANT, lively, points, small, space
 from torch import Tensor
-
-from wflow_plugins.conditioning.covariates import Conditions, Record
-from wflow_core.errors import DataError, UnsupportedError
+from wflow_core.specs.options import FlowOptions, TrainOptions
 from wflow_plugins.conditioning.classifier_free import Condition, conditioned, refuse_scale
+
+from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.flows.flow import Flow
 from wflow_core.flows.sampling import integrate
 from wflow_core.flows.training import Trainer
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.velocity import Velocity
-from wflow_core.storage.tensors import weight_set, weight_set_content
 from wflow_core.space import PointSet, Space
-from wflow_core.specs.options import FlowOptions, TrainOptions
 from wflow_core.storage.store import Artefact
+from wflow_core.storage.tensors import weight_set, weight_set_content
 from wflow_core.symmetry import GroupElement
 from wflow_core.testing.world import small_network, small_zoo
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching
+from wflow_plugins.conditioning.covariates import Conditions, Record
+from wflow_plugins.conditioning.embedding import ConditionEmbedding
 from wflow_plugins.couplings.independent import Independent
 from wflow_plugins.couplings.ot import OptimalTransport
 from wflow_plugins.manifolds.euclidean import Euclidean
@@ -34,7 +35,6 @@ from wflow_plugins.manifolds.relu_sphere import ReluSphere
 from wflow_plugins.manifolds.sphere import Sphere
 from wflow_plugins.priors.gaussian import Gaussian
 from wflow_plugins.solvers.euler import Euler
-from wflow_plugins.conditioning.embedding import ConditionEmbedding
 from wflow_plugins.velocities.mlp import MlpVelocity
 
 LOSS, KIND = Record("loss"), Record("kind", ("a", "b", "2"))

@@ -10,9 +10,9 @@ from idx_files import write_images
 from record_files import write_records
 
 from wflow_core import registry
-from wflow_plugins.commands.export import write_networks
 from wflow_core.testing import CONTRACTS
 from wflow_core.testing.world import small_zoo
+from wflow_plugins.commands.export import write_networks
 
 
 @pytest.fixture(scope="module", autouse=True)

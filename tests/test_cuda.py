@@ -17,14 +17,14 @@ from torch import Tensor
 
 import wflow_core
 from wflow_core import registry
-from wflow_core.flows.sampling import draw_points
+from wflow_core.flows.sampling import sample_points
 from wflow_core.flows.training import Trainer
 from wflow_core.interfaces.task import Signature
-from wflow_plugins.stages.sample_networks import points_of
 from wflow_core.specs.spec import spec_from_text
-from wflow_plugins.matching.matching import match
 from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
 from wflow_plugins.architectures.mlp import Mlp
+from wflow_plugins.matching.matching import match
+from wflow_plugins.stages.train import encode_zoo
 from wflow_plugins.zoos.batched_training import BatchedTraining, Optimizer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -104,10 +104,10 @@ def test_matching() -> None:
 # Together these take most components, and all stages, over a device.
 RUNS: dict[str, dict[str, str | None]] = {
     "main job": {
-        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, predict: target, "
-        "path_noise: 0.01, behavior: {weight: 1.0, rows: 16}}",
-        "metrics": "[task_score, model_average, novelty, diversity, calibration, disagreement, l2, "
-        "wrong_iou, likelihood, {type: loss_barrier, pairs: 2}, "
+        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, predict: x1, "
+        "sigma: 0.01, losses: [{type: function, num_inputs: 16}]}",
+        "metrics": "[task_score, model_average, novelty, diversity, calibration, disagreement, "
+        "weight_distance, error_iou, likelihood, {type: loss_barrier, pairs: 2}, "
         "{type: fine_tuning, networks: 2, epochs: 1}]",
     },
     "spheres": {
@@ -127,7 +127,7 @@ RUNS: dict[str, dict[str, str | None]] = {
         "prior": "{type: gaussian}",
         "coupling": "independent",
         "velocity": "{type: bottleneck_mlp, width: 16}",
-        "condition": "[loss]",
+        "condition": "{type: covariates, names: [loss]}",
         "solver": "{type: dopri5, steps: 4}",
     },
     "heads": {
@@ -179,17 +179,22 @@ def test_nothing_waits_in_training_and_sampling(name: str) -> None:
     lines = {"hooks": "[]", **RUNS[name]}
     if name == "spheres":  # an assignment is solved on the host
         lines |= {"coupling": "independent", "guidance": None, "solver": "{type: heun, steps: 4}"}
-    a = wflow_core.assemble(spec_from_text(tiny(**lines)))
+    c = wflow_core.assemble(spec_from_text(tiny(**lines)))
     generator = torch.Generator("cuda").manual_seed(0)
-    zoo = a.zoo.collect(generator)
-    for canonicalizer in a.canonicalizers:
+    zoo = c.zoo.collect(generator)
+    for canonicalizer in c.canonicalizers:
         canonicalizer.fit(zoo)
         zoo = canonicalizer.transform(zoo)
-    points, options = points_of(zoo, None), a.spec.train
-    velocity = a.velocity.cuda()
-    trainer = Trainer(a.flow, velocity, a.coupling, points, options, generator, a.behavior)
+    stage, velocity = c.stages["train"], c.velocity.cuda()
+    options, flow = stage.config, stage.flow(c)
+    trainer = Trainer(
+        flow, velocity, c.coupling, encode_zoo(c, zoo), options, options.optimizer, options.time,
+        generator, stage._endpoint_loss(),
+    )  # fmt: skip
     twice(trainer._step)
-    twice(lambda: draw_points(a.flow, velocity, a.solver, a.prior, 4, generator))
+    twice(
+        lambda: sample_points(flow, lambda _: flow.field(velocity), c.solver, c.prior, 4, generator)
+    )
 
 
 def test_nothing_waits_in_training_a_zoo() -> None:

@@ -13,13 +13,13 @@ from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
+from wflow_core.specs.components import Slot
+from wflow_core.specs.yaml_source import read_text
 
 from wflow_core import registry
 from wflow_core.cli.main import main
 from wflow_core.interfaces.hook import HookSpecs
-from wflow_core.specs.components import Slot
 from wflow_core.specs.spec import LISTS, Spec
-from wflow_core.specs.yaml_source import read_text
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

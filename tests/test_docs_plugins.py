@@ -16,12 +16,12 @@ import pytest
 import torch
 from docs_laws import LAWS
 from plugin_support import distribution
+from wflow_core.specs.yaml_source import dump, read_text
 
 import wflow_core
 from wflow_core import registry
-from wflow_plugins.commands.export import write_networks
-from wflow_core.specs.yaml_source import dump, read_text
 from wflow_core.weights import WeightSet
+from wflow_plugins.commands.export import write_networks
 
 ROOT = Path(__file__).parents[1]
 SPEC = """

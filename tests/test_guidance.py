@@ -8,12 +8,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
+from wflow_core.specs.options import FlowOptions
 
 from wflow_core.flows.flow import Flow
 from wflow_core.flows.sampling import integrate
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.task import Split
-from wflow_core.specs.options import FlowOptions
 from wflow_core.testing.curved import UnitSphere
 from wflow_core.testing.world import Flat, SmallTask, small_network
 from wflow_plugins.guidances import task_loss

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.flows.flow import Flow
-from wflow_plugins.likelihood.solve import log_prob
 from wflow_core.interfaces.manifold import Manifold
-from wflow_plugins.likelihood.log_prob import LogProb
 from wflow_core.space import Space
 from wflow_core.testing.world import seeded
+from wflow_plugins.likelihood.log_prob import LogProb
+from wflow_plugins.likelihood.solve import log_prob
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.manifolds.geoopt import GeooptManifold
 from wflow_plugins.manifolds.sphere import Sphere

@@ -13,9 +13,9 @@ from torch import Tensor
 
 import wflow_core
 from wflow_core.errors import DataError, SpecError, UnsupportedError
-from wflow_plugins.stages.trained_flow import TrainedFlow
 from wflow_core.symmetry import GroupElement
 from wflow_core.testing.world import seeded
+from wflow_plugins.stages.trained_flow import TrainedFlow
 
 GEOMETRIC = {
     "prior": "gaussian",

@@ -10,11 +10,11 @@ from scipy.special import log_ndtr
 from torch import Tensor
 
 from wflow_core.flows.flow import Flow, Model
-from wflow_plugins.likelihood.solve import log_prob
 from wflow_core.interfaces.manifold import Manifold
-from wflow_plugins.likelihood.log_prob import LogProb
 from wflow_core.space import Space
 from wflow_core.testing.world import seeded
+from wflow_plugins.likelihood.log_prob import LogProb
+from wflow_plugins.likelihood.solve import log_prob
 from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres
 from wflow_plugins.manifolds.sphere import Sphere
 from wflow_plugins.manifolds.spherical import log_area, projected_normal

@@ -9,9 +9,9 @@ import pytest
 import torch
 from checkpoint_support import collect, networks, source
 
-from wflow_plugins.conditioning.covariates import Record
 from wflow_core.errors import DataError
 from wflow_plugins.commands.export import write_networks
+from wflow_plugins.conditioning.covariates import Record
 
 TABLE = """\
 file,loss,data,class

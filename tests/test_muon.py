@@ -7,16 +7,16 @@ import torch
 from hypothesis import given, strategies as st
 from plugin_support import tiny
 from torch import Tensor, nn
+from wflow_core.flows.optimizing import VelocityOptimizer
+from wflow_core.specs.options import TrainOptions
 
 import wflow_core
 from wflow_core.errors import SpecError
-from wflow_plugins.optimizers.orthogonal_momentum import LIKE_ADAMW, Muon, orthogonalized
-from wflow_core.flows.optimizing import VelocityOptimizer
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import Space
-from wflow_core.specs.options import TrainOptions
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.testing.world import seeded, small_space
+from wflow_plugins.optimizers.orthogonal_momentum import LIKE_ADAMW, Muon, orthogonalized
 from wflow_plugins.velocities.mlp import MlpVelocity
 from wflow_plugins.velocities.neuron_transformer import NeuronTransformer
 

@@ -27,8 +27,8 @@ import wflow_core
 from wflow_core import registry
 from wflow_core.assembly.assemble import assemble
 from wflow_core.errors import PluginError, SpecError
-from wflow_core.specs.schema import spec_schema
 from wflow_core.specs.spec import spec_from_text
+from wflow_plugins.commands.spec_schema import spec_schema
 
 
 @pytest.fixture

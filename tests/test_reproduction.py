@@ -1,4 +1,4 @@
-"""Pages of reproductions: tables are what was measured, and nothing else in them is touched."""
+"""Pages of reproductions: tables are generated from the measured numbers, the rest is unchanged."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_tables_of_a_page_are_those_of_its_json(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_what_a_page_has_a_place_for_can_be_measured(name: str) -> None:
+def test_every_table_of_a_page_has_a_command(name: str) -> None:
     """Each grid has a table on its page, and each table is of a grid or of a benchmark."""
     path = PAGES[name]
     stems = {re.sub(r"[-.]", "_", table) for table in OPENED.findall(path.read_text("utf-8"))}
@@ -135,11 +135,11 @@ def test_a_table_is_of_the_grid_that_it_names(page: str, name: str) -> None:
             assert (cell["published"] or {"mean": None})["mean"] == theirs
 
 
-def test_no_table_tells_of_anybody_s_folders() -> None:
+def test_tables_contain_no_absolute_paths() -> None:
     assert not re.findall(r'"[^"]*(?<![\w.])/\w[^"]*"', json.dumps(TABLES))
 
 
-def test_a_sweep_is_shown_between_its_markers_and_the_rest_is_left(tmp_path: Path) -> None:
+def test_a_sweep_replaces_only_the_text_between_its_markers(tmp_path: Path) -> None:
     path = page(tmp_path)
     assert list(update([sweep(tmp_path / "s", ALL)], page=path)) == ["toy"]
     head, _, a, b, empty, about = between(path, "toy")
@@ -163,12 +163,12 @@ def test_a_sweep_is_shown_between_its_markers_and_the_rest_is_left(tmp_path: Pat
     assert "/home" not in "".join(once)
 
 
-def test_a_script_is_what_measures_the_table_of_its_name() -> None:
+def test_the_command_of_a_table_is_the_benchmark_of_its_name() -> None:
     text = fill("<!-- table: initialisation -->\n<!-- end -->\n", {}, THESIS)
     assert "Not measured yet: `python benchmarks/initialisation.py`." in text
 
 
-def test_what_is_not_finished_shows(tmp_path: Path) -> None:
+def test_unfinished_rows_are_shown(tmp_path: Path) -> None:
     path, folder = page(tmp_path), tmp_path / "s"
     failed = Result("failed", f"{folder}/rows/b-0: gone; see /home/me/x.log")
     update([sweep(folder, {"a-0": finished(0.5), "b-0": failed})], page=path)
@@ -179,7 +179,7 @@ def test_what_is_not_finished_shows(tmp_path: Path) -> None:
     assert b[5] == "failed (seed 0): rows/b-0: gone; see x.log; to do"
 
 
-def test_every_machine_of_the_finished_runs_is_told(tmp_path: Path) -> None:
+def test_every_machine_of_the_finished_runs_is_listed(tmp_path: Path) -> None:
     path = page(tmp_path)
     update([sweep(tmp_path / "s", ALL | {"b-1": finished(1.0, "cuda")})], page=path)
     about = between(path, "toy")[-1]
@@ -224,10 +224,10 @@ def test_the_rows_of_a_benchmark_are_a_table(tmp_path: Path) -> None:
     [
         (TEXT.replace("table: toy", "table: other"), "no marker for the table 'toy'; add <!-- tab"),
         (TEXT.replace("text\n<!-- end -->", "text"), "no <!-- end --> after the marker of 'toy'"),
-        (TEXT.replace("table: bench", "table: toy"), "the marker of 'toy' is there twice"),
+        (TEXT.replace("table: bench", "table: toy"), "two markers of 'toy'; remove one"),
     ],
 )
-def test_wrong_markers_are_told_and_nothing_is_written(
+def test_wrong_markers_are_errors_and_nothing_is_written(
     tmp_path: Path, text: str, says: str
 ) -> None:
     path = page(tmp_path)
@@ -238,22 +238,22 @@ def test_wrong_markers_are_told_and_nothing_is_written(
     assert not path.with_suffix(".json").exists()
 
 
-def test_what_is_no_sweep_and_no_result_is_told(tmp_path: Path) -> None:
+def test_folders_without_a_sweep_and_files_without_rows_are_errors(tmp_path: Path) -> None:
     path, wrong = page(tmp_path), tmp_path / "wrong.json"
     wrong.write_text('{"rows": [{"x": [1]}]}')
     (tmp_path / "s").mkdir()
-    with pytest.raises(StoreError, match=r"s: no sweep; give a folder"):
+    with pytest.raises(StoreError, match=r"s: no sweep; give the folder of a sweep"):
         update([tmp_path / "s"], page=path)
-    with pytest.raises(DataError, match="are no list of flat mappings"):
+    with pytest.raises(DataError, match="is no list of flat mappings"):
         update([], [wrong], page=path)
-    with pytest.raises(StoreError, match=r"none.json: not there"):
+    with pytest.raises(StoreError, match=r"none.json: no such file"):
         update([], [tmp_path / "none.json"], page=path)
     twice = [sweep(tmp_path / name, ALL) for name in ("a", "b")]
-    with pytest.raises(DataError, match="two of these are called 'toy'"):
+    with pytest.raises(DataError, match="two tables have the name 'toy'"):
         update(twice, page=path)
 
 
-def test_tables_on_the_page_come_from_where_it_says() -> None:
+def test_the_command_of_a_table_is_a_sweep_of_its_page() -> None:
     for page, name in SWEPT:
         command = TABLES[page][name]["command"]
         assert re.fullmatch(rf"wflow sweep {grids_of(PAGES[page])}/\w+\.yaml", command), name
@@ -274,9 +274,9 @@ def test_initialisations_are_compared(run: Path) -> None:
     assert found["curves"] == again["curves"]
     fresh, prior, samples, zoo = found["rows"]
     assert fresh["reached"] == "2 of 2"
-    assert zoo["population"] == "zoo, trained on breast_cancer, the target task itself"
-    assert (fresh["of them drawing"], prior["of them drawing"]) == (0.0, 0.0)
-    assert samples["of them drawing"] > 0
+    assert zoo["population"] == "zoo, trained on breast_cancer (the target task)"
+    assert (fresh["sampling seconds"], prior["sampling seconds"]) == (0.0, 0.0)
+    assert samples["sampling seconds"] > 0
     for name, row in zip(found["curves"], found["rows"], strict=True):
         one, other = found["curves"][name]
         assert [*one] == [*other]
@@ -288,23 +288,23 @@ def test_initialisations_are_compared(run: Path) -> None:
     assert [line.count("|") for line in flat(found["rows"])] == [8] * 6
 
 
-def test_seconds_to_the_target_are_those_of_drawing_and_of_the_steps() -> None:
+def test_seconds_to_the_target_count_sampling_and_training() -> None:
     curve = {"0": {"accuracy": 0.5}, "4": {"accuracy": 0.75}}
-    found = initialisation.numbers(curve, {"accuracy": 0.625}, a_step=0.5, drawing=3.0)
+    found = initialisation.numbers(curve, {"accuracy": 0.625}, per_step=0.5, sampling=3.0)
     assert (found["steps to target"], found["seconds to target"]) == (2.0, 4.0)
-    never = initialisation.numbers(curve, {"accuracy": 0.875}, a_step=0.5, drawing=3.0)
+    never = initialisation.numbers(curve, {"accuracy": 0.875}, per_step=0.5, sampling=3.0)
     assert (never["steps to target"], never["seconds to target"]) == (None, None)
-    later = initialisation.numbers(curve, {"accuracy": 0.75}, a_step=0.5, drawing=3.0)
+    later = initialisation.numbers(curve, {"accuracy": 0.75}, per_step=0.5, sampling=3.0)
     row = initialisation.row("x", [found, later])
     assert (row["reached"], row["seconds to target"], row["steps to target"]) == ("2 of 2", 4.5, 3)
     assert row["seconds to target std"] == pytest.approx(0.5**0.5)
     assert initialisation.row("x", [found])["seconds to target std"] is None
     row = initialisation.row("x", [found, never])
     assert (row["reached"], row["seconds to target"]) == ("1 of 2", None)
-    assert (row["seconds to target std"], row["of them drawing"]) == (None, 3.0)
+    assert (row["seconds to target std"], row["sampling seconds"]) == (None, 3.0)
 
 
-def test_tasks_that_networks_of_the_run_do_not_fit_are_refused(run: Path) -> None:
+def test_tasks_of_other_signatures_are_refused(run: Path) -> None:
     flow = wflow_core.load(run)
     assert initialisation.target_task(flow, "breast_cancer") is flow.components.task
     with pytest.raises(DataError, match=r"--task iris has inputs \[4\] and 3 outputs"):

@@ -15,17 +15,17 @@ import torch
 from plugin_support import refused, wflow, write_spec
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from wflow_core.measures import novelty
 
 import wflow_core
 from wflow_core.assembly.assemble import assemble
 from wflow_core.interfaces.task import Signature
-from wflow_core.measures import novelty
-from wflow_plugins.streaming.memory import MemoryBudget
 from wflow_core.pipeline.driver import run
 from wflow_core.specs.spec import load_spec
 from wflow_core.weights import WeightSet
-from wflow_plugins.streaming.lazy_weights import LazyWeights
 from wflow_plugins.architectures.mlp import Mlp
+from wflow_plugins.streaming.lazy_weights import LazyWeights
+from wflow_plugins.streaming.memory import MemoryBudget
 
 HIDDEN, NETWORKS = 5, 12
 M_MMAP_THRESHOLD = -3  # of glibc

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from wflow_core.specs.options import TrainOptions
 
 import wflow_core
 from wflow_core.errors import DataError
 from wflow_core.flows.flow import Flow
 from wflow_core.flows.training import Trainer
 from wflow_core.space import PointSet, Space
-from wflow_core.specs.options import TrainOptions
 from wflow_plugins.couplings.independent import Independent
 from wflow_plugins.couplings.trajectory import Trajectory
 from wflow_plugins.manifolds.euclidean import Euclidean

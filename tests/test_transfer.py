@@ -15,14 +15,14 @@ import wflow_core
 from wflow_core.assembly.assemble import assemble, at
 from wflow_core.errors import DataError, SpecError, UnsupportedError
 from wflow_core.interfaces.task import Signature
-from wflow_plugins.stages.trained_flow import TrainedFlow
-from wflow_plugins.stages.points import check_on_manifold
-from wflow_core.specs.schema import spec_schema
 from wflow_core.specs.spec import spec_from_text
-from wflow_plugins.sweep import run_sweep
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
+from wflow_plugins.commands.spec_schema import spec_schema
 from wflow_plugins.report.write import write_report
+from wflow_plugins.stages.points import check_on_manifold
+from wflow_plugins.stages.trained_flow import TrainedFlow
+from wflow_plugins.sweep import run_sweep
 
 WIDE = "{networks: 6, architecture: {type: mlp, hidden: [6]}}"
 LINES = {"hooks": "[log]", "sample": WIDE, "metrics": "[task_score, novelty, likelihood]"}

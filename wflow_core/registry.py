@@ -83,6 +83,11 @@ class Plugin:
         return f"{self.distribution} {self.version}"
 
     @property
+    def module(self) -> str:
+        """Nothing for an entry point that is not ``module:Class``."""
+        return str(getattr(self.entry_point, "module", ""))
+
+    @property
     def label(self) -> str:
         return f"{self.kind} {self.name!r} of {self.origin}"
 
@@ -142,8 +147,8 @@ def _entry_points(dist: Distribution) -> list[Plugin]:
     groups |= {COMMANDS: "command", DEFAULTS: "default", RUN_OPTIONS: "run option"}
     try:
         ours = dict.fromkeys(e for e in dist.entry_points if e.group in groups)
-        name = dist.metadata["Name"] if ours else ""
-        return [Plugin(groups[e.group], e.name, name, dist.version, e) for e in ours]
+        name, version = (dist.metadata["Name"], dist.version) if ours else ("", "")
+        return [Plugin(groups[e.group], e.name, name, version, e) for e in ours]
     except Exception:  # whatever its parser meets: somebody else's package stops no run
         return []
 

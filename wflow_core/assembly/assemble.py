@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wflow_core.assembly.builder import Builder
 from wflow_core.errors import SpecError
-from wflow_core.interfaces.canonicalizer import per_network_map
+from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.component import Component
 from wflow_core.interfaces.components import Components, KeyPath
 from wflow_core.registry import KINDS
@@ -103,13 +103,26 @@ def _build_space(b: Builder, offers: frozenset[str]) -> Space:
     manifold = b.scope["manifold"] = b.one("manifold")
     hidden = architecture.offers if codec else frozenset()
     offers = collect_offers([manifold, *canonicalizers]) | (offers - hidden)
-    to_manifold: Callable[[Tensor], Tensor] = per_network_map(canonicalizers)
+    to_manifold: Callable[[Tensor], Tensor] = _per_network_map(canonicalizers)
     condition = b.scope["condition"] = b.one("condition")
     space = Space(manifold, symmetry, offers, to_manifold, condition)
     b.scope["space"] = space
     prior = b.scope["prior"] = b.one("prior")
     space = b.scope["space"] = replace(space, offers=offers | prior.offers)
     return space
+
+
+def _per_network_map(canonicalizers: Sequence[Canonicalizer]) -> Callable[[Tensor], Tensor]:
+    """``[B, P] -> [B, P]``: networks outside the zoo, through those canonicalizers that move each
+    network on its own."""
+    own = [c for c in canonicalizers if c.granularity == "network"]
+
+    def to_representative(weights: Tensor) -> Tensor:
+        for canonicalizer in own:
+            weights = canonicalizer.act(weights, canonicalizer.group_element(weights))
+        return weights
+
+    return to_representative
 
 
 def _unmet_baselines(b: Builder, offers: frozenset[str]) -> list[KeyPath]:

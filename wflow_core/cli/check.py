@@ -1,4 +1,4 @@
-"""Commands that validate a spec: ``check``, and ``schema`` for editors."""
+"""The command ``wflow check``."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 @JSON
 @report_errors
 def check(spec: Path, overrides: tuple[str, ...], allow_code: bool, as_json: bool) -> None:
-    """Check SPEC without running it: every problem at once, each at file:line:column.
+    """Check SPEC without running it.
 
-    Data is located, not read. With --json, the spec with every option written out, or
+    Every problem is shown, each at file:line:column. Data is located, not read. With --json, the
+    spec with every option written out, or
     {"ok": false, "problems": [{"file", "line", "column", "message"}]}.
     """
     try:
@@ -40,15 +41,6 @@ def check(spec: Path, overrides: tuple[str, ...], allow_code: bool, as_json: boo
         sys.exit(USER_ERROR)
     resolved = json.dumps(dict(components.resolved), indent=2)
     click.echo(resolved if as_json else "\n".join([f"{spec}: valid", *lines]))
-
-
-@click.command()
-@report_errors
-def schema() -> None:
-    """Print the JSON schema of specs, with the options of every installed component."""
-    from wflow_core.specs.schema import spec_schema
-
-    click.echo(json.dumps(spec_schema(), indent=2))
 
 
 def _checked(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import errno
 import os
 import re
@@ -10,7 +9,6 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -33,7 +31,7 @@ OUTPUT = (*FULL, errno.EPIPE)
 
 
 class LazyCommands(click.Group):
-    """Adds the commands of the entry-point group ``wflow.commands``, imported when called."""
+    """Adds the commands of the entry-point group ``wflow.commands``."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """As click does it, but for an output that cannot be written: a message, no traceback."""
@@ -58,37 +56,20 @@ class LazyCommands(click.Group):
         try:
             command: click.Command = registry.load_command(offered[name])
         except PluginError as error:
-            raise click.UsageError(str(error)) from error
+            return _broken_command(name, offered[name].origin, str(error))
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Commands with their help, without importing those of plugins."""
-        others, rows = registry.commands(), []
-        for name in self.list_commands(ctx):
-            own = super().get_command(ctx, name)
-            rows.append((name, own.get_short_help_str(80) if own else _short_help(others[name])))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
 
+def _broken_command(name: str, origin: str, problem: str) -> click.Command:
+    """In place of a command that cannot be loaded: listed in the help, an error when called."""
 
-def _short_help(plugin: registry.Plugin) -> str:
-    """The first line of a command's docstring, read from its source."""
-    with suppress(Exception):  # help must not fail for a broken plugin
-        tree = ast.parse(_source(plugin.entry_point.module).read_text("utf-8"))
-        named = (n for n in tree.body if getattr(n, "name", None) == plugin.entry_point.attr)
-        if text := ast.get_docstring(next(named)):  # type: ignore[arg-type]
-            return text.partition("\n")[0].rstrip(".")
-    return f"(from {plugin.origin})"
+    @click.command(name, short_help=f"(broken, from {origin})", add_help_option=False)
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def broken(arguments: tuple[str, ...]) -> None:
+        raise click.UsageError(problem)
 
-
-def _source(module: str) -> Path:
-    """The file of a module, found without importing its packages."""
-    names, origin, path = module.split("."), "", None
-    for depth in range(1, len(names) + 1):
-        found = (each.find_spec(".".join(names[:depth]), path) for each in sys.meta_path)
-        spec = next(each for each in found if each)
-        origin, path = str(spec.origin), spec.submodule_search_locations
-    return Path(origin)
+    broken.context_settings = {"ignore_unknown_options": True}
+    return broken
 
 
 def _detach_stream(stream: Any) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wflow_core.cli.check import check, schema
+from wflow_core.cli.check import check
 from wflow_core.cli.commands import LazyCommands, report_errors
 from wflow_core.cli.options import (
     ALLOW_CODE,
@@ -60,7 +60,9 @@ def run(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Run the stages of SPEC: collect a zoo, train its flow, sample networks, measure them.
+    """Run the stages of SPEC.
+
+    By default: collect a zoo, canonicalize it, train its flow, sample networks, measure them.
 
     Run the same command again to resume an interrupted run.
     """
@@ -80,7 +82,7 @@ def run(
     click.echo(f"\n{folder}: {', '.join(files)}")
 
 
-for command in (check, schema, plugins):
+for command in (check, plugins):
     main.add_command(command)
 
 

@@ -19,7 +19,7 @@ from wflow_core.errors import PluginError
 @JSON
 @report_errors
 def plugins(kind: str | None, check: bool, as_json: bool) -> None:
-    """List installed plugins with the distributions that they are from.
+    """List installed plugins with their distributions.
 
     Nothing is imported unless --check is given, which exits with code 2 where a plugin is broken.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
@@ -92,19 +92,6 @@ class Canonicalizer(Component):
         """Weights and buffers of each network moved by its element."""
         buffers = self.architecture.symmetry.act_buffers(networks.buffers, element)
         return replace(networks, weights=self.act(networks.weights, element), buffers=buffers)
-
-
-def per_network_map(canonicalizers: Sequence[Canonicalizer]) -> Callable[[Tensor], Tensor]:
-    """``[B, P] -> [B, P]``: networks outside the zoo, through those canonicalizers that move each
-    network on its own."""
-    own = [c for c in canonicalizers if c.granularity == "network"]
-
-    def to_representative(weights: Tensor) -> Tensor:
-        for canonicalizer in own:
-            weights = canonicalizer.act(weights, canonicalizer.group_element(weights))
-        return weights
-
-    return to_representative
 
 
 def last_snapshot_index(networks: WeightSet) -> Tensor:

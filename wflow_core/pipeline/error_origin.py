@@ -7,10 +7,11 @@ imports neither torch nor a plugin.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 
 from wflow_core import registry
 from wflow_core.errors import shorten
@@ -60,20 +61,19 @@ class ErrorOrigin:
 def find_origin(error: BaseException) -> ErrorOrigin:
     """The origin of an error: the innermost frame of a third-party plugin, else of a built-in."""
     stage: str | None = getattr(error, STAGE, None)
-    plugins = [(_module(p), p) for p in (*registry.plugins(), *registry.plugins("command"))]
-    built_in = None
-    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        package = _package(frame.f_globals.get("__name__"))
-        same = [(module, p) for module, p in plugins if module and _package(module) == package]
-        if same:
-            own = same[0][1].distribution == DISTRIBUTION
-            location = f"{Path(frame.f_code.co_filename).name}:{line}"
-            label = _component(error, same) or same[0][1].origin
-            origin = ErrorOrigin(stage, label, not own, location)
-            if not own:
-                return origin
-            built_in = built_in or origin
-    return built_in or ErrorOrigin(stage)
+    plugins = [*registry.plugins(), *registry.plugins("command")]
+    trace = [
+        (frame.f_globals.get("__name__") or "", frame.f_code, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ][::-1]
+    for third_party in (True, False):
+        some = [p for p in plugins if (p.distribution != DISTRIBUTION) is third_party]
+        for module, code, line in trace:
+            if same := [p for p in some if p.module and _package(p.module) == _package(module)]:
+                location = f"{Path(code.co_filename).name}:{line}"
+                component = _component(trace, same) or same[0].origin
+                return ErrorOrigin(stage, component, third_party, location)
+    return ErrorOrigin(stage)
 
 
 def one_line(text: str) -> str:
@@ -82,21 +82,16 @@ def one_line(text: str) -> str:
     return shorten(line, MAX_LENGTH)
 
 
-def _component(error: BaseException, plugins: Sequence[tuple[str, Plugin]]) -> str | None:
+def _component(trace: Iterable[tuple[str, CodeType, int]], plugins: list[Plugin]) -> str | None:
     """The component in whose class, or alone in whose module, the innermost frame of them is."""
-    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
-        here = [p for module, p in plugins if module == frame.f_globals.get("__name__")]
-        owner = frame.f_code.co_qualname.partition(".")[0]
+    for module, code, _ in trace:
+        here = [p for p in plugins if p.module == module]
+        owner = code.co_qualname.partition(".")[0]
         found = [p for p in here if p.entry_point.attr == owner] or here
         if len(found) == 1:
             return found[0].label
     return None
 
 
-def _module(plugin: Plugin) -> str:
-    """Its module; nothing for an entry point that is not ``module:Class``."""
-    return str(getattr(plugin.entry_point, "module", ""))
-
-
-def _package(module: object) -> str:
-    return str(module).partition(".")[0]
+def _package(module: str) -> str:
+    return module.partition(".")[0]

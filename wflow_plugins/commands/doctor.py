@@ -14,9 +14,9 @@ from wflow_core.cli.options import JSON
 @JSON
 @report_errors
 def doctor(as_json: bool) -> None:
-    """Examine the installation: versions, devices, plugins, data, and what to fix.
+    """Examine the installation, and say what to fix.
 
-    Every plugin is imported; data is looked for, not read.
+    Versions, devices, plugins and data. Every plugin is imported; data is located, not read.
     """
     from wflow_plugins.commands.doctor_table import print_findings
     from wflow_plugins.commands.examination import examine

@@ -26,9 +26,10 @@ from wflow_core.errors import WflowError
 @click.option("--yes", is_flag=True, help="Ask no questions: take the defaults.")
 @report_errors
 def init(file: Path, yes: bool, **given: str | None) -> None:
-    """Write a spec to FILE [spec.yaml], from the answers to a few questions.
+    """Write a spec from the answers to a few questions.
 
-    The spec is checked, and ready for `wflow run`. An option answers its question.
+    It is written to FILE [spec.yaml], checked, and ready for `wflow run`. An option answers its
+    question.
     """
     from wflow_plugins.commands.init_spec import Answers, questions, write_spec
     from wflow_plugins.commands.new_files import check_new

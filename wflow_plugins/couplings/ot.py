@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from pydantic import Field
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from wflow_core.errors import DataError, UnsupportedError
@@ -70,6 +69,8 @@ class OptimalTransport(Coupling):
         Args:
             cond: ``[n, K]`` categories, which row i of both has: pairs are of the same.
         """
+        from scipy.optimize import linear_sum_assignment
+
         cost = self.space.manifold.pairwise_dist(x0, x1).square()
         if cond is not None:
             kind = cond.nan_to_num(-1)

@@ -18,11 +18,11 @@ from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.flows.flow import Flow
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.velocity import Velocity
-from wflow_plugins.stages.points import check_on_manifold
 from wflow_core.weights import WeightSet
 from wflow_plugins.conditions.covariates import Covariates
 from wflow_plugins.likelihood.log_prob import LogProb
 from wflow_plugins.likelihood.solve import check_has_density, log_prob
+from wflow_plugins.stages.points import check_on_manifold
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from wflow_core.symmetry import Symmetry
@@ -129,6 +128,8 @@ def improve(pair: Pair, element: GroupElement, family: Family, settled: set[str]
 
 def assign(score: Tensor) -> Tensor:
     """``[B, n, n] -> [B, n]``: the assignment of columns to rows of largest total score."""
+    from scipy.optimize import linear_sum_assignment
+
     cost = score.detach().double().cpu().numpy()
     columns = [linear_sum_assignment(matrix, maximize=True)[1] for matrix in cost]
     return torch.as_tensor(np.stack(columns), device=score.device)

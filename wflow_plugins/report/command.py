@@ -26,7 +26,7 @@ def report(
     threads: int | None,
     allow_code: bool,
 ) -> None:
-    """Write the report of a finished RUN: one HTML file that opens offline.
+    """Write the report of a finished RUN: one HTML file.
 
     Without --no-steps, networks are sampled in fewer solver steps, to draw their score by steps.
     """

@@ -68,9 +68,6 @@ class Train(Stage):
     def inputs(self, components: Components) -> dict[str, str]:
         return {"zoo": "zoo", "codec": "codec"}
 
-    def check(self, components: Components) -> None:
-        self.config.optimizer.build(components.velocity)
-
     def flow(self, components: Components) -> Flow:
         """The flow that the velocity is trained for."""
         return Flow(components.space.manifold, self.config.predict, self.config.sigma)

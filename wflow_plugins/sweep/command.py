@@ -55,11 +55,12 @@ def sweep(
     grid: Path, out: Path | None, only: tuple[str, ...], device: str, threads: int | None,
     dry_run: bool, allow_code: bool, as_json: bool, **how: Any,
 ) -> None:  # fmt: skip
-    """Run all specs of GRID, and write one table of their results beside published figures.
+    """Run all specs of GRID, and write one table of their results.
 
-    The whole grid is checked before anything runs. table.md and table.json are updated after every
-    run; run the same command again to resume an interrupted sweep. A failed run is noted in the
-    table, the others continue, and the exit code is 2.
+    Published figures stand beside the results. The whole grid is checked before anything runs.
+    table.md and table.json are updated after every run; run the same command again to resume an
+    interrupted sweep. A failed run is noted in the table, the others continue, and the exit code
+    is 2.
     """
     from wflow_plugins.sweep.rows import load_rows, select_rows
     from wflow_plugins.sweep.run import failures, run_sweep

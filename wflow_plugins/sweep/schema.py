@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from wflow_core.specs.schema import spec_schema
+from wflow_plugins.commands.spec_schema import spec_schema
 from wflow_plugins.sweep.grid import Grid
 
 Schema = dict[str, Any]

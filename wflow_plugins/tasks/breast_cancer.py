@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sklearn.datasets import load_breast_cancer
-
 from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_plugins.objectives import Classification
 from wflow_plugins.tasks.tabular import TabularOptions, classification_splits
@@ -25,5 +23,7 @@ class BreastCancer(Task):
         return Signature((30,), 2)
 
     def load(self) -> Mapping[str, Split]:
+        from sklearn.datasets import load_breast_cancer
+
         x, y = load_breast_cancer(return_X_y=True)
         return classification_splits(x, y, self.config)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
-from sklearn.datasets import load_diabetes
 
 from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_plugins.objectives import Regression
@@ -37,5 +36,7 @@ class Diabetes(Task):
         return Signature((10,), 1)
 
     def load(self) -> Mapping[str, Split]:
+        from sklearn.datasets import load_diabetes
+
         x, y = load_diabetes(return_X_y=True)
         return regression_splits(x, y[:, None], self.config)

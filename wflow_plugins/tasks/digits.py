@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pydantic import Field
-from sklearn.datasets import load_digits
 
 from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_plugins.objectives import Classification
@@ -30,6 +29,8 @@ class Digits(Task):
         return Signature((SIDE * SIDE,) if self.config.flat else (1, SIDE, SIDE), CLASSES)
 
     def load(self) -> Mapping[str, Split]:
+        from sklearn.datasets import load_digits
+
         x, y = load_digits(return_X_y=True)
         splits = classification_splits(x, y, self.config, alike=True)
         shape = self.signature.inputs

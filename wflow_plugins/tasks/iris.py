@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sklearn.datasets import load_iris
-
 from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_plugins.objectives import Classification
 from wflow_plugins.tasks.tabular import TabularOptions, classification_splits
@@ -25,5 +23,7 @@ class Iris(Task):
         return Signature((4,), 3)
 
     def load(self) -> Mapping[str, Split]:
+        from sklearn.datasets import load_iris
+
         x, y = load_iris(return_X_y=True)
         return classification_splits(x, y, self.config)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from math import ceil
 
 import numpy as np
-from sklearn.model_selection import train_test_split
 
 from wflow_core.errors import DataError
 
@@ -25,6 +24,8 @@ def split_off(
     Raises:
         DataError: one of both would be empty, or lack a class.
     """
+    from sklearn.model_selection import train_test_split
+
     count = ceil(size * len(rows)) if isinstance(size, float) else size
     if reason := _reason(len(rows), count, labels):
         raise DataError(reason)

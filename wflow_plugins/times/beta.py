@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from pydantic import Field
-from scipy import special
 
 from wflow_core.interfaces.component import Options
 from wflow_plugins.times.quantiles import QuantileSampler
@@ -18,5 +17,7 @@ class Beta(QuantileSampler):
         b: float = Field(2.0, gt=0, description="second shape parameter")
 
     def quantiles(self, levels: np.ndarray) -> np.ndarray:
+        from scipy import special
+
         found: np.ndarray = special.betaincinv(self.config.a, self.config.b, levels)
         return found

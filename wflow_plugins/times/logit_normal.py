@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from pydantic import Field
-from scipy import special
 
 from wflow_core.interfaces.component import Options
 from wflow_plugins.times.quantiles import QuantileSampler
@@ -21,6 +20,8 @@ class LogitNormal(QuantileSampler):
         std: float = Field(1.0, gt=0, description="standard deviation of the logit")
 
     def quantiles(self, levels: np.ndarray) -> np.ndarray:
+        from scipy import special
+
         found: np.ndarray = special.expit(
             self.config.mean + self.config.std * special.ndtri(levels)
         )

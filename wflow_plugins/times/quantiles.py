@@ -4,7 +4,7 @@ operation leaves the device."""
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ RESOLUTION = 2**14
 class QuantileSampler(TimeSampler):
     """A distribution on [0, 1] that is known by its quantiles."""
 
-    def __init__(self, **options: Any):
-        super().__init__(**options)
+    @cached_property
+    def _table(self) -> DeviceCache:
         levels = np.linspace(0, 1, RESOLUTION + 1)
-        self._table = DeviceCache(torch.as_tensor(self.quantiles(levels), dtype=torch.float32))
+        return DeviceCache(torch.as_tensor(self.quantiles(levels), dtype=torch.float32))
 
     @abstractmethod
     def quantiles(self, levels: np.ndarray) -> np.ndarray:

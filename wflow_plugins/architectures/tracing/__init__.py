@@ -1,11 +1,15 @@
-"""Finds the groups and parts of any torch module: a small compiler from its program.
+"""Finds the groups and parts of any torch module: a small compiler over its program.
 
-``program`` runs ``rules`` over what torch.export captures; ``units`` joins the entries of axes
-that are one unit; ``kinds`` and ``grouping`` make groups of units that the program treats alike;
-``drafts`` makes parts; ``scales`` and ``families`` find what units may be scaled by; ``verify``
-tries all of it.
+``program`` applies ``rules`` to the operations that torch.export captures; ``units`` unifies the
+axis entries that belong to one unit; ``refinement`` and ``grouping`` make groups of units that the
+program treats alike; ``part_builder`` makes parts; ``scale_equations`` and ``scale_groups`` solve
+for the scalings of groups; ``verify`` tests every result.
 """
 
-from wflow_plugins.architectures.tracing.found import Found, find, traced
+from wflow_plugins.architectures.tracing.trace_symmetry import (
+    TracedSymmetry,
+    trace_groups,
+    trace_symmetry,
+)
 
-__all__ = ["Found", "find", "traced"]
+__all__ = ["TracedSymmetry", "trace_groups", "trace_symmetry"]

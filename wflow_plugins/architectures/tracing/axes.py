@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from wflow_core.symmetry.groups import Axis
-from wflow_plugins.architectures.tracing.grouping import NONE, Grouping
-from wflow_plugins.architectures.tracing.units import Ints
+from wflow_plugins.architectures.tracing.grouping import NO_GROUP, Grouping
+from wflow_plugins.architectures.tracing.units import IntArray
 
 Runs = list[tuple[int, int, int]]
 """Group number, first and last unit; NONE for units that are fixed, numbered by their places."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class AxisView:
     """An axis under a view.
 
     Attributes:
@@ -27,17 +27,17 @@ class Plan:
     runs: tuple[Runs | None, ...]
 
 
-def plan(of: Grouping, atoms: Ints) -> Plan | None:
+def axis_view(of: Grouping, atoms: IntArray) -> AxisView | None:
     """An axis that ranges over ``atoms``; None where no view says it."""
     group, index, parent = of.group[atoms], of.index[atoms], of.parent[atoms]
-    if not (nested := (parent != NONE) & (group != NONE)).any():
-        return _flat(of, atoms, only_free(of, group), index)
+    if not (nested := (parent != NO_GROUP) & (group != NO_GROUP)).any():
+        return _flat(of, atoms, permutable_groups(of, group), index)
     if not nested.all():
         return None
     heads = len(np.unique(parent))
     sizes = (heads, len(atoms) // heads)
     for major in (True, False):
-        laid = [_laid(x, sizes, major) for x in (parent, group, index, of.slot[atoms])]
+        laid = [_laid(x, sizes, major) for x in (parent, group, index, of.role[atoms])]
         rows, inner = laid[0][:, 0], laid[1:]
         if (laid[0] == laid[0][:, :1]).all() and all((x == x[:1]).all() for x in inner):
             if len(np.unique(rows)) < heads:
@@ -48,17 +48,17 @@ def plan(of: Grouping, atoms: Ints) -> Plan | None:
                 return None
             both = [((heads,), (outer,)), (inside.sizes, inside.runs)]
             (a, p), (b, q) = both if major else both[::-1]
-            return Plan((*a, *b), (*p, *q))
+            return AxisView((*a, *b), (*p, *q))
     return None
 
 
-def _flat(of: Grouping, atoms: Ints, group: Ints, index: Ints) -> Plan | None:
+def _flat(of: Grouping, atoms: IntArray, group: IntArray, index: IntArray) -> AxisView | None:
     """Units of groups side by side, or of each unit several places."""
-    size, slot = len(atoms), of.slot[atoms]
-    known = group != NONE
+    size, slot = len(atoms), of.role[atoms]
+    known = group != NO_GROUP
     pairs = np.unique(np.stack([group, index])[:, known], axis=1).shape[1]
     if pairs == known.sum():
-        return Plan((size,), (runs(group, index),))
+        return AxisView((size,), (runs(group, index),))
     if not known.all() or size % pairs:
         return None
     sizes = (pairs, size // pairs)
@@ -67,29 +67,29 @@ def _flat(of: Grouping, atoms: Ints, group: Ints, index: Ints) -> Plan | None:
         same = (groups == groups[:, :1]).all() and (units == units[:, :1]).all()
         if same and (slots == slots[:1]).all():
             laid = runs(groups[:, 0], units[:, 0])
-            return Plan(sizes, (laid, None)) if major else Plan(sizes[::-1], (None, laid))
+            return AxisView(sizes, (laid, None)) if major else AxisView(sizes[::-1], (None, laid))
     return None
 
 
-def runs(group: Ints, index: Ints) -> Runs:
+def runs(group: IntArray, index: IntArray) -> Runs:
     """Consecutive units of one group."""
-    places = np.where(group == NONE, np.cumsum(group == NONE) - 1, index)
+    places = np.where(group == NO_GROUP, np.cumsum(group == NO_GROUP) - 1, index)
     cut = np.flatnonzero((np.diff(group) != 0) | (np.diff(places) != 1)) + 1
     pieces = np.split(np.arange(len(group)), cut)
     return [(int(group[p[0]]), int(places[p[0]]), int(places[p[-1]]) + 1) for p in pieces]
 
 
-def named(of: Grouping, laid: Runs | None, fixed: str) -> Axis:
+def to_segments(of: Grouping, laid: Runs | None, fixed: str) -> Axis:
     """Runs as segments; fixed units belong to the group ``fixed``."""
     if laid is None:
         return None
-    return tuple((fixed if g == NONE else of.names[g], a, b) for g, a, b in laid)
+    return tuple((fixed if g == NO_GROUP else of.names[g], a, b) for g, a, b in laid)
 
 
-def only_free(of: Grouping, group: Ints) -> Ints:
+def permutable_groups(of: Grouping, group: IntArray) -> IntArray:
     """Group numbers, NONE for groups that are fixed."""
     free = np.array([*of.permutable, False])
-    return np.where(free[group], group, NONE)
+    return np.where(free[group], group, NO_GROUP)
 
 
 def _laid(x: np.ndarray, sizes: tuple[int, int], major: bool) -> np.ndarray:

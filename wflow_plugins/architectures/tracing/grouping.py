@@ -8,11 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from wflow_core.symmetry.groups import Group
-from wflow_plugins.architectures.tracing.kinds import Hashes, kinds, living, mixed
+from wflow_plugins.architectures.tracing.refinement import (
+    HashArray,
+    hash_words,
+    refine_colors,
+    used_atoms,
+)
 from wflow_plugins.architectures.tracing.tracer import Tracer
-from wflow_plugins.architectures.tracing.units import FIXED, Ints
+from wflow_plugins.architectures.tracing.units import FIXED, IntArray
 
-NONE = -1
+NO_GROUP = -1
 
 
 @dataclass(frozen=True)
@@ -32,30 +37,30 @@ class Grouping:
 
     groups: dict[str, Group]
     names: list[str]
-    group: Ints
-    index: Ints
-    parent: Ints
-    slot: Hashes
-    kind: Hashes
+    group: IntArray
+    index: IntArray
+    parent: IntArray
+    slot: HashArray
+    kind: HashArray
 
     @property
     def permutable(self) -> list[bool]:
         return [self.groups[name].permutable for name in self.names]
 
 
-def grouping(t: Tracer) -> Grouping:
+def group_units(t: Tracer) -> Grouping:
     """Groups of the units of a trace; what cannot be grouped is fixed first."""
-    units, kind = t.units, kinds(t)
+    units, kind = t.units, refine_colors(t)
     _join_places(t, kind)
-    slot = mixed(kind, units.tag)
+    slot = hash_words(kind, units.tag)
     _fix_the_rest(t, slot)
     signature = _signatures(t, slot)
     children: dict[int, list[int]] = defaultdict(list)
-    for child, atom in units.nest.items():
+    for child, atom in units.parents.items():
         if child not in units.fixed:
             children[int(units.root[atom])].append(child)
     for head, inside in children.items():
-        np.add.at(signature, [head] * len(inside), mixed(signature[inside]))
+        np.add.at(signature, [head] * len(inside), hash_words(signature[inside]))
     _fix_collapsed(t, signature, children)
     made = _Naming(t, children, signature).groups()
     root = units.root
@@ -64,30 +69,30 @@ def grouping(t: Tracer) -> Grouping:
     )
 
 
-def _signatures(t: Tracer, slot: Hashes) -> Hashes:
+def _signatures(t: Tracer, slot: HashArray) -> HashArray:
     """``[atoms]``: of each class, what the program does with its unit."""
     signature = np.zeros(len(slot), np.uint64)
     np.add.at(signature, t.units.root, slot)
     return signature
 
 
-def _join_places(t: Tracer, kind: Hashes) -> None:
+def _join_places(t: Tracer, kind: HashArray) -> None:
     """Units told apart by places in a head, no two of one kind, are places of the head itself."""
     units = t.units
-    signature = _signatures(t, mixed(kind, units.tag))
+    signature = _signatures(t, hash_words(kind, units.tag))
     told = {int(units.root[a]) for _, atoms, _ in t.places for a in np.unique(atoms)}
     inside: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for child, atom in units.nest.items():
+    for child, atom in units.parents.items():
         inside[int(units.root[atom]), int(signature[child])].append(child)
     tags: dict[int, int] = {}
     for (head, of), found in inside.items():
         if len(found) == 1 and found[0] in told:
-            tag = tags.setdefault(of, units.pair(-3, len(tags)))
+            tag = tags.setdefault(of, units.pair_tag(-3, len(tags)))
             one = np.zeros(1, np.int64)
-            units.meet((one + found[0], one), (one + head, one + tag), 0)
+            units.unify((one + found[0], one), (one + head, one + tag), 0)
 
 
-def _fix_the_rest(t: Tracer, slot: Hashes) -> None:
+def _fix_the_rest(t: Tracer, slot: HashArray) -> None:
     """Units that lie twice where they cannot be told apart, that do nothing, or are nested deep."""
     units = t.units
     atoms = np.arange(1, len(units.root))
@@ -97,41 +102,41 @@ def _fix_the_rest(t: Tracer, slot: Hashes) -> None:
     t.operation = "program"
     twice = pairs[0][count > 1].astype(np.int64)
     lost = set(twice.tolist())
-    inside = [c for c, a in units.nest.items() if int(units.root[a]) in lost]
+    inside = [c for c, a in units.parents.items() if int(units.root[a]) in lost]
     why = "what it does cannot be said by one permutation of its units"
     t.fix(np.array([*lost, *inside], np.int64), why)
     alive = np.zeros(len(units.root), np.bool_)
-    np.logical_or.at(alive, units.root, living(t))
+    np.logical_or.at(alive, units.root, used_atoms(t))
     units.fix(np.flatnonzero(~alive & (units.root == np.arange(len(alive)))).tolist())
     for _ in range(3):
-        heads = {int(units.root[atom]) for child, atom in units.nest.items()}
-        deep = [c for c, a in units.nest.items() if c in heads]
-        inner = [c for c, a in units.nest.items() if int(units.root[a]) in deep]
+        heads = {int(units.root[atom]) for child, atom in units.parents.items()}
+        deep = [c for c, a in units.parents.items() if c in heads]
+        inner = [c for c, a in units.parents.items() if int(units.root[a]) in deep]
         t.fix(np.array(inner, np.int64), "units are nested in more than one level")
-        units.fix(units.nest[c] for c in list(units.nest) if c in units.fixed)
+        units.fix(units.parents[c] for c in list(units.parents) if c in units.fixed)
 
 
-def _fix_collapsed(t: Tracer, signature: Hashes, children: dict[int, list[int]]) -> None:
+def _fix_collapsed(t: Tracer, signature: HashArray, children: dict[int, list[int]]) -> None:
     """All units of a layer that became one: nothing is left to exchange."""
     roots, count = np.unique(signature[list(t.units.members)], return_counts=True)
     alone = set(roots[count == 1].tolist())
     written = {(v.parameter, f.axes): f for v in t.values if v.parameter for f in v.factors}
-    for name, axis in t.written:
+    for name, axis in t.written_axes:
         factor = written.get((name, (axis,)))
         if factor is None:
             continue
         units, size = np.unique(t.units.root[factor.atoms], return_counts=True)
         for unit in units[size > 1].tolist():
-            if int(signature[unit]) in alone and unit not in children and unit not in t.units.nest:
+            if int(signature[unit]) in alone and unit not in children and unit not in t.units.parents:
                 t.fix(np.array([unit]), "a view mixes its units")
 
 
 class _Naming:
     """Numbers, names and orders groups by the layers that write them."""
 
-    def __init__(self, t: Tracer, children: dict[int, list[int]], signature: Hashes):
+    def __init__(self, t: Tracer, children: dict[int, list[int]], signature: HashArray):
         self.t, self.children, self.signature = t, children, signature
-        rank = {place: i for i, place in enumerate(t.written)}
+        rank = {place: i for i, place in enumerate(t.written_axes)}
         self.rank = {FIXED: (0, 0)}
         for root, members in t.units.members.items():
             places = [(rank.get(t.origin(m), len(rank)), m) for m in members if t.origin(m)[0]]
@@ -139,18 +144,18 @@ class _Naming:
         for head, inside in children.items():
             self.rank[head] = min(self.rank[head], *(self.rank[c] for c in inside))
         size = len(t.units.root)
-        self.group, self.index, self.parent = (np.full(size, NONE) for _ in range(3))
+        self.group, self.index, self.parent = (np.full(size, NO_GROUP) for _ in range(3))
         self.made: dict[str, Group] = {}
         self.names: list[str] = []
 
     def groups(self) -> _Naming:
-        fixed, nest = self.t.units.fixed, self.t.units.nest
+        fixed, nest = self.t.units.fixed, self.t.units.parents
         tops = [r for r in self.t.units.members if r not in fixed and r not in nest]
         tops += [r for r in self.children if r in fixed]
-        together: dict[tuple[int, bool], list[int]] = defaultdict(list)
+        elementwise: dict[tuple[int, bool], list[int]] = defaultdict(list)
         for root in sorted(tops, key=self.rank.__getitem__):
-            together[int(self.signature[root]), root in fixed].append(root)
-        for (_, is_fixed), roots in together.items():
+            elementwise[int(self.signature[root]), root in fixed].append(root)
+        for (_, is_fixed), roots in elementwise.items():
             inside = [sorted(self.children.get(r, ()), key=self.rank.__getitem__) for r in roots]
             suffix = ".heads" if inside[0] else ""
             name = self._add(

@@ -15,7 +15,7 @@ from torch.fx.node import map_arg
 
 from wflow_core.errors import UnsupportedError
 from wflow_plugins.architectures.tracing import rules
-from wflow_plugins.architectures.tracing.rules.contractions import unknown
+from wflow_plugins.architectures.tracing.rules.contractions import unsupported
 from wflow_plugins.architectures.tracing.rules.pointwise import pointwise
 from wflow_plugins.architectures.tracing.tracer import RULES, Tracer
 from wflow_plugins.architectures.tracing.values import Value
@@ -26,7 +26,7 @@ LARGEST = 2**22
 """Constants of more entries are not looked into."""
 
 
-def traced_program(module: nn.Module, inputs: Sequence[Tensor]) -> Tracer:
+def trace_module(module: nn.Module, inputs: Sequence[Tensor]) -> Tracer:
     """The trace of a module in evaluation mode.
 
     Raises:
@@ -80,12 +80,12 @@ class _Interpreter:
                 self.made[node] = self._placeholder(node)
             elif node.op == "call_function":
                 self.made[node] = self._call(node)
-                self.tracer.note_clashes()
+                self.tracer.note_conflicts()
             elif node.op == "output":
                 for value in _flat(self._resolved(node.args)):
                     for factor in value.factors:
                         self.tracer.fix(factor.atoms, None)
-                    self.tracer.scales.kill(value)
+                    self.tracer.scales.forbid(value)
         return self.tracer
 
     def _placeholder(self, node: Node) -> Any:
@@ -96,8 +96,8 @@ class _Interpreter:
         if name is None:
             held = signature.inputs_to_lifted_tensor_constants.get(node.name)
             if held is not None:
-                return t.constant(self.program.constants[held])
-            return None if shape is None else t.value(shape)
+                return t.new_constant(self.program.constant_labels[held])
+            return None if shape is None else t.new_value(shape)
         name = self.known.get(name, name)
         if name in self.parameters:
             return t.values[self.parameters[name]]
@@ -109,10 +109,10 @@ class _Interpreter:
         """A parameter, or a buffer; those that are no weights are constants."""
         held = self.program.state_dict.get(name)
         if held is None:
-            return self.tracer.constant(self.program.constants[name])
+            return self.tracer.new_constant(self.program.constant_labels[name])
         if held.is_floating_point():
-            return self.tracer.parameter(name, shape)
-        return self.tracer.constant(held)
+            return self.tracer.new_parameter(name, shape)
+        return self.tracer.new_constant(held)
 
     def _call(self, node: Node) -> Any:
         t, shape = self.tracer, _shape(node)
@@ -121,7 +121,7 @@ class _Interpreter:
             return args[0][args[1]]
         packet = getattr(node.target, "_overloadpacket", node.target)
         name = getattr(packet, "__name__", str(node.target))
-        t.shape, t.operation = shape, f"aten.{name}"
+        t.output_shape, t.operation = shape, f"aten.{name}"
         values = _flat([args, kwargs])
         if all(v.constant is not None for v in values) and (made := self._folded(node)) is not None:
             return made
@@ -129,8 +129,8 @@ class _Interpreter:
             return RULES[name](t, *args, **kwargs)
         if torch.Tag.pointwise in getattr(node.target, "tags", ()):
             return pointwise(t, *args, **kwargs)
-        made = unknown(t, *values)
-        return [t.value(s) for s in shape] if isinstance(shape, list) else made
+        made = unsupported(t, *values)
+        return [t.new_value(s) for s in shape] if isinstance(shape, list) else made
 
     def _folded(self, node: Node) -> Any:
         """What the operation makes of constants."""
@@ -143,7 +143,7 @@ class _Interpreter:
 
         made = node.target(*map_arg(node.args, held), **map_arg(node.kwargs, held))  # type: ignore[operator]
         if isinstance(made, Tensor) and made.numel() <= LARGEST:
-            return self.tracer.constant(made)
+            return self.tracer.new_constant(made)
         return None
 
     def _resolved(self, tree: Any) -> Any:

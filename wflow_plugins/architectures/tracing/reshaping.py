@@ -8,14 +8,14 @@ from math import prod
 import numpy as np
 
 from wflow_plugins.architectures.tracing.tracer import Tracer
-from wflow_plugins.architectures.tracing.units import Ints
+from wflow_plugins.architectures.tracing.units import IntArray
 from wflow_plugins.architectures.tracing.values import Factor, Value
 
 Span = tuple[list[int], list[int]]
 """Old axes and the new ones that hold the same entries."""
 
 
-def reshaped(t: Tracer, value: Value, shape: Sequence[int]) -> Value:
+def reshape(t: Tracer, value: Value, shape: Sequence[int]) -> Value:
     """A value under another shape, one size of which may be -1."""
     known = prod(s for s in shape if s >= 0)
     shape = [prod(value.shape) // known if s < 0 else s for s in shape]
@@ -24,8 +24,8 @@ def reshaped(t: Tracer, value: Value, shape: Sequence[int]) -> Value:
     spans = _spans(value.shape, shape)
     factors = [f for factor in value.factors if (f := _reshape(t, value, factor, spans, shape))]
     same = [new for old, new in spans if all(a in value.uniform for a in old if value.shape[a] > 1)]
-    out = t.value(shape, factors, [a for new in same for a in new])
-    t.scales.carry(out, [value])
+    out = t.new_value(shape, factors, [a for new in same for a in new])
+    t.scales.propagate(out, [value])
     return out
 
 
@@ -35,11 +35,11 @@ def _spans(old: Sequence[int], new: Sequence[int]) -> list[Span]:
     after = [i for i, s in enumerate(new) if s != 1]
     spans: list[Span] = []
     while before or after:
-        taken: Span = ([before.pop(0)], [after.pop(0)])
-        while (a := prod(old[i] for i in taken[0])) != (b := prod(new[i] for i in taken[1])):
+        take: Span = ([before.pop(0)], [after.pop(0)])
+        while (a := prod(old[i] for i in take[0])) != (b := prod(new[i] for i in take[1])):
             side, rest = (0, before) if a < b else (1, after)
-            taken[side].append(rest.pop(0))
-        spans.append(taken)
+            take[side].append(rest.pop(0))
+        spans.append(take)
     return spans
 
 
@@ -58,7 +58,7 @@ def _reshape(
     return Factor(new, atoms.reshape(sizes), tags.reshape(sizes))
 
 
-def _spread(t: Tracer, value: Value, factor: Factor, axes: list[int]) -> tuple[Ints, Ints]:
+def _spread(t: Tracer, value: Value, factor: Factor, axes: list[int]) -> tuple[IntArray, IntArray]:
     """Labels over more axes: places on fixed axes become tags."""
     order = [factor.axes.index(a) for a in axes if a in factor.axes]
     own = [value.shape[a] if a in factor.axes else 1 for a in axes]
@@ -68,5 +68,5 @@ def _spread(t: Tracer, value: Value, factor: Factor, axes: list[int]) -> tuple[I
     atoms, tags = np.broadcast_to(atoms, sizes), np.broadcast_to(tags, sizes)
     if prod(fixed) > 1:
         places = np.broadcast_to(1 + np.arange(prod(fixed)).reshape(fixed), sizes)
-        tags = t.units.combine(places, tags)
+        tags = t.units.combine_tags(places, tags)
     return atoms.copy(), tags.copy()

@@ -1,4 +1,4 @@
-"""A tensor of the traced program: its shape, and which units its axes range over."""
+"""Tensors of the traced program: their shapes, and the units that their axes range over."""
 
 from __future__ import annotations
 
@@ -8,49 +8,49 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from wflow_plugins.architectures.tracing.units import FIXED, Ints, Labels
+from wflow_plugins.architectures.tracing.units import FIXED, IntArray, Labels
 
 
 @dataclass(frozen=True)
 class Factor:
-    """What some axes of a tensor range over together.
+    """Axes of a tensor that range over units jointly: a factor of its index space.
 
     Attributes:
-        axes: the axes, in the order of the arrays' own.
-        atoms, tags: the label of each entry; of more than one axis where units lie on them
-            jointly, as head dimensions on (heads, dimensions).
+        axes: the axes, in the order of the arrays' own axes.
+        atoms, tags: the label of each entry; over several axes where units lie on them jointly,
+            as head dimensions on (heads, dimensions).
     """
 
     axes: tuple[int, ...]
-    atoms: Ints
-    tags: Ints
+    atoms: IntArray
+    tags: IntArray
 
     @property
     def labels(self) -> Labels:
         return self.atoms, self.tags
 
-    def moved(self, to: Sequence[int]) -> Factor:
-        """With axis ``a`` called ``to[a]``, sorted."""
-        axes = [to[a] for a in self.axes]
+    def renumber(self, new_axes: Sequence[int]) -> Factor:
+        """The factor with axis ``a`` renamed ``new_axes[a]``, axes in ascending order."""
+        axes = [new_axes[a] for a in self.axes]
         order = np.argsort(axes)
         atoms, tags = self.atoms.transpose(order), self.tags.transpose(order)
         return Factor(tuple(int(axes[i]) for i in order), atoms, tags)
 
-    def taken(self, axis: int, index: Ints) -> Factor:
-        """At some places of an axis."""
-        at = self.axes.index(axis)
-        return Factor(self.axes, self.atoms.take(index, at), self.tags.take(index, at))
+    def take(self, axis: int, index: IntArray) -> Factor:
+        """The factor at selected positions of one of its axes."""
+        dim = self.axes.index(axis)
+        return Factor(self.axes, self.atoms.take(index, dim), self.tags.take(index, dim))
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor. An axis of no factor is fixed: its entries have an identity.
+    """A tensor. An axis without a factor is fixed: its entries have identities.
 
     Attributes:
         number: unique, in the order of the program.
-        uniform: axes along which all entries are equal; those of size 1 always are.
-        parameter: name of the parameter or buffer that it is.
-        constant: what it holds, where that depends on no input and no parameter.
+        uniform: axes along which all entries are equal; axes of size 1 always are.
+        parameter: name of the parameter or buffer, if it is one.
+        constant: the content, where it depends on no input and no parameter.
     """
 
     number: int
@@ -61,42 +61,44 @@ class Value:
     constant: Tensor | None = None
 
     @property
-    def zero(self) -> bool:
+    def is_zero(self) -> bool:
         return self.constant is not None and not bool(self.constant.any())
 
     def is_fixed(self, axis: int) -> bool:
-        """Whether entries along the axis have an identity."""
-        known = self.shape[axis] == 1 or axis in self.uniform
-        return not known and not any(axis in f.axes for f in self.factors)
+        """Whether entries along the axis have identities."""
+        equal = self.shape[axis] == 1 or axis in self.uniform
+        return not equal and not any(axis in f.axes for f in self.factors)
 
 
-def simplified(factor: Factor) -> Factor | None:
-    """Without axes that say nothing about the units; None where none is left."""
-    factor = _places_split_off(_constant_axes_dropped(factor))
+def simplify(factor: Factor) -> Factor | None:
+    """The factor without axes that carry no information on units; None where none is left."""
+    factor = _split_positions(_drop_constant_axes(factor))
     return factor if factor.axes and (factor.atoms != FIXED).any() else None
 
 
-def _constant_axes_dropped(factor: Factor) -> Factor:
+def _drop_constant_axes(factor: Factor) -> Factor:
     axes = list(factor.axes)
     atoms, tags = factor.labels
-    for at in reversed(range(len(axes))):
-        first = [x.take([0], at) for x in (atoms, tags)]
+    for dim in reversed(range(len(axes))):
+        first = [x.take([0], dim) for x in (atoms, tags)]
         if (atoms == first[0]).all() and (tags == first[1]).all() and (first[0] != FIXED).any():
-            del axes[at]
-            atoms, tags = np.take(atoms, 0, at), np.take(tags, 0, at)
+            del axes[dim]
+            atoms, tags = np.take(atoms, 0, dim), np.take(tags, 0, dim)
     return Factor(tuple(axes), atoms, tags)
 
 
-def _places_split_off(factor: Factor) -> Factor:
-    """An image that was flattened and is unflattened again: units on one axis, places on others."""
+def _split_positions(factor: Factor) -> Factor:
+    """Separate units from positions, as of an image that was flattened and unflattened again."""
     atoms, tags = factor.atoms, factor.tags
     plain = tags.size and (tags > 0).all() and (tags < 1 << 32).all()
-    where = [i for i in range(atoms.ndim) if (atoms == atoms.take([0], i)).all()]
-    if not plain or not where or len(where) == atoms.ndim:
+    positions = [i for i in range(atoms.ndim) if (atoms == atoms.take([0], i)).all()]
+    if not plain or not positions or len(positions) == atoms.ndim:
         return factor
-    rest = tuple(i for i in range(atoms.ndim) if i not in where)
-    laid = tags.transpose(*rest, *where).reshape(-1, int(np.prod([tags.shape[i] for i in where])))
-    if (laid != laid[0]).any() or len(np.unique(laid[0])) < laid.shape[1]:
+    rest = tuple(i for i in range(atoms.ndim) if i not in positions)
+    size = int(np.prod([tags.shape[i] for i in positions]))
+    rows = tags.transpose(*rest, *positions).reshape(-1, size)
+    if (rows != rows[0]).any() or len(np.unique(rows[0])) < rows.shape[1]:
         return factor
-    kept = atoms.transpose(*rest, *where).reshape(*[atoms.shape[i] for i in rest], -1)[..., 0]
+    shape = [atoms.shape[i] for i in rest]
+    kept = atoms.transpose(*rest, *positions).reshape(*shape, -1)[..., 0]
     return Factor(tuple(factor.axes[i] for i in rest), kept, np.zeros_like(kept))

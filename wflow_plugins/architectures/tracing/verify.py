@@ -19,7 +19,7 @@ from wflow_core.weights import WeightLayout
 TOLERANCE = 1e-9
 
 
-def refuted(
+def counterexamples(
     module: nn.Module,
     groups: Mapping[str, Group],
     parts: tuple[Part, ...],
@@ -51,9 +51,9 @@ class _World:
         layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
         self.symmetry = Symmetry(groups, parts, *layouts)
         self.inputs = tuple(self._drawn(x) for x in inputs)
-        named, buffers = layouts[0].by_name, layouts[1].by_name
+        to_segments, buffers = layouts[0].by_name, layouts[1].by_name
         held = dict(self.module.state_dict())
-        self.state = {n: self._stirred(held[n]) for n in named}
+        self.state = {n: self._stirred(held[n]) for n in to_segments}
         self.state |= {
             n: self._stirred(held[n], positive=True) for n in buffers if held[n].is_floating_point()
         }
@@ -116,7 +116,7 @@ def _leaves(made: Any) -> list[Tensor]:
     return [x for item in items if item is not None for x in _leaves(item)]
 
 
-def without(
+def remove_failed(
     groups: Mapping[str, Group], parts: tuple[Part, ...], failed: Mapping[str, str]
 ) -> tuple[dict[str, Group], tuple[Part, ...]]:
     """The same with what failed fixed, or not scaled."""

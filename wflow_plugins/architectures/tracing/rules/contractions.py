@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from wflow_plugins.architectures.tracing.combine import contract, together
-from wflow_plugins.architectures.tracing.labels import placed
-from wflow_plugins.architectures.tracing.reshaping import reshaped
+from wflow_plugins.architectures.tracing.combine_tags import contract, elementwise
+from wflow_plugins.architectures.tracing.reshaping import reshape
 from wflow_plugins.architectures.tracing.tracer import Tracer, rule
+from wflow_plugins.architectures.tracing.unify import fix_axes
 from wflow_plugins.architectures.tracing.values import Factor, Value
 
 BATCH = "abcdefgh"
@@ -20,7 +20,7 @@ TAPS, PLACES = "xyz", "XYZ"
 @rule("linear")
 def _linear(t: Tracer, x: Value, weight: Value, bias: Value | None = None) -> Value:
     lead = BATCH[: len(x.shape) - 1]
-    return biased(t, contract(t, [(x, f"{lead}i"), (weight, "oi")], f"{lead}o"), bias)
+    return add_bias(t, contract(t, [(x, f"{lead}i"), (weight, "oi")], f"{lead}o"), bias)
 
 
 @rule("matmul", "mm", "bmm", "mv", "dot")
@@ -34,7 +34,7 @@ def _matmul(t: Tracer, x: Value, y: Value) -> Value:
 
 @rule("addmm", "baddbmm")
 def _addmm(t: Tracer, bias: Value, x: Value, y: Value, **_: Any) -> Value:
-    return together(t, [_matmul(t, x, y), bias], "equal")
+    return elementwise(t, [_matmul(t, x, y), bias], "equal")
 
 
 @rule("conv1d", "conv2d", "conv3d")
@@ -59,13 +59,13 @@ def conv_transpose(
     return _transposed(t, x, weight, bias, int(rest[3]) if len(rest) > 3 else 1)
 
 
-def biased(t: Tracer, x: Value, bias: Value | None, axis: int = -1) -> Value:
+def add_bias(t: Tracer, x: Value, bias: Value | None, axis: int = -1) -> Value:
     """A bias added to an axis."""
     if bias is None:
         return x
     axis %= len(x.shape)
     after = [1] * (len(x.shape) - axis - 1)
-    return together(t, [x, reshaped(t, bias, [bias.shape[0], *after])], "equal")
+    return elementwise(t, [x, reshape(t, bias, [bias.shape[0], *after])], "equal")
 
 
 def _convolved(t: Tracer, x: Value, weight: Value, bias: Value | None, groups: int) -> Value:
@@ -73,27 +73,27 @@ def _convolved(t: Tracer, x: Value, weight: Value, bias: Value | None, groups: i
     lead = "b" if len(x.shape) == taps + 2 else ""
     if groups == 1:
         operands = [(x, f"{lead}i{PLACES[:taps]}"), (weight, f"oi{TAPS[:taps]}")]
-        return biased(t, _taps(t, operands, f"{lead}o", t.shape), bias, len(lead))
+        return add_bias(t, _taps(t, operands, f"{lead}o", t.output_shape), bias, len(lead))
     weight = _by_group(t, weight, groups)
     batch, places = list(x.shape[: len(lead)]), list(x.shape[len(lead) + 1 :])
-    x = reshaped(t, x, [*batch, groups, -1, *places])
+    x = reshape(t, x, [*batch, groups, -1, *places])
     sizes = [groups, weight.shape[0] // groups, *weight.shape[1:]]
-    cut = reshaped(t, weight, sizes)
+    cut = reshape(t, weight, sizes)
     if weight.parameter:
-        t.written[weight.parameter, 0] = t.read[weight.parameter, 1] = None
-        t.taps.update((weight.parameter, a) for a in range(2, taps + 2))
+        t.written_axes[weight.parameter, 0] = t.read_axes[weight.parameter, 1] = None
+        t.kernel_axes.update((weight.parameter, a) for a in range(2, taps + 2))
     operands = [(x, f"{lead}gi{PLACES[:taps]}"), (cut, f"goi{TAPS[:taps]}")]
-    made = _taps(t, operands, f"{lead}go", [*batch, *sizes[:2], *t.shape[len(lead) + 1 :]])
-    return biased(t, reshaped(t, made, t.shape), bias, len(lead))
+    made = _taps(t, operands, f"{lead}go", [*batch, *sizes[:2], *t.output_shape[len(lead) + 1 :]])
+    return add_bias(t, reshape(t, made, t.output_shape), bias, len(lead))
 
 
 def _transposed(t: Tracer, x: Value, weight: Value, bias: Value | None, groups: int) -> Value:
     if groups != 1:
-        return unknown(t, x, weight, bias)
+        return unsupported(t, x, weight, bias)
     taps = len(weight.shape) - 2
     lead = "b" if len(x.shape) == taps + 2 else ""
     operands = [(x, f"{lead}i{PLACES[:taps]}"), (weight, f"io{TAPS[:taps]}")]
-    return biased(t, _taps(t, operands, f"{lead}o", t.shape), bias, len(lead))
+    return add_bias(t, _taps(t, operands, f"{lead}o", t.output_shape), bias, len(lead))
 
 
 def _taps(
@@ -103,11 +103,11 @@ def _taps(
     for value, of in operands:
         fixed = [a for a, x in enumerate(of) if x in TAPS + PLACES]
         if value.parameter:
-            t.taps.update((value.parameter, a) for a in fixed)
-        placed(t, value, fixed, None if value is operands[1][0] else "convolved along units")
-    summed = contract(t, operands, letters)
-    out = t.value(shape, summed.factors, summed.uniform)
-    t.scales.carry(out, [summed])
+            t.kernel_axes.update((value.parameter, a) for a in fixed)
+        fix_axes(t, value, fixed, None if value is operands[1][0] else "convolved along units")
+    sum_over = contract(t, operands, letters)
+    out = t.new_value(shape, sum_over.factors, sum_over.uniform)
+    t.scales.propagate(out, [sum_over])
     return out
 
 
@@ -118,20 +118,20 @@ def _by_group(t: Tracer, weight: Value, groups: int) -> Value:
         return weight
     old = next(f for f in weight.factors if f.axes == (1,))
     t.units.fix(old.atoms.tolist())
-    atoms = t.renewed((weight.parameter, 1), groups * inputs).reshape(groups, inputs)
+    atoms = t.new_axis_atoms((weight.parameter, 1), groups * inputs).reshape(groups, inputs)
     atoms = np.repeat(atoms, outputs // groups, 0)
     joint = Factor((0, 1), atoms, np.zeros_like(atoms))
     factors = tuple(joint if f is old else f for f in weight.factors)
-    return t.replaced(weight, factors)
+    return t.replace_factors(weight, factors)
 
 
-def unknown(t: Tracer, *values: Any) -> Value:
+def unsupported(t: Tracer, *values: Any) -> Value:
     """An operation that nothing is known of: all units that it meets are fixed."""
     for value in values:
         if isinstance(value, Value):
             for factor in value.factors:
-                t.stop(factor.atoms)
-    return t.value(t.shape)
+                t.fix_unsupported(factor.atoms)
+    return t.new_value(t.output_shape)
 
 
 def _batch(ndim: int, batch: int) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from wflow_plugins.architectures.tracing.combine import together
-from wflow_plugins.architectures.tracing.labels import Piece, summed
-from wflow_plugins.architectures.tracing.reshaping import reshaped
-from wflow_plugins.architectures.tracing.rules.reductions import normalized
+from wflow_plugins.architectures.tracing.combine_tags import elementwise
+from wflow_plugins.architectures.tracing.reshaping import reshape
+from wflow_plugins.architectures.tracing.rules.reductions import normalize
 from wflow_plugins.architectures.tracing.tracer import Tracer, rule
+from wflow_plugins.architectures.tracing.unify import ResultFactor, sum_over
 from wflow_plugins.architectures.tracing.values import Value
 
 
@@ -19,7 +19,7 @@ def _layer_norm(
     t: Tracer, x: Value, shape: Sequence[int], weight: Any = None, bias: Any = None, *_: Any
 ) -> Value:
     last = range(len(x.shape) - len(shape), len(x.shape))
-    return affine(t, normalized(t, x, last), weight, bias)
+    return affine(t, normalize(t, x, last), weight, bias)
 
 
 @rule("native_layer_norm")
@@ -39,8 +39,8 @@ def batch_norm(
     """Each channel by its own statistics, which move along with it."""
     running = [_channels(t, s, x) for s in (mean, variance) if s is not None]
     for value in (x, *running):
-        t.scales.kill(value)
-    made = together(t, [x, *running], "equal")
+        t.scales.forbid(value)
+    made = elementwise(t, [x, *running], "equal")
     return affine(t, made, *(w and _channels(t, w, x) for w in (weight, bias)))
 
 
@@ -67,11 +67,11 @@ def group_norm(
     t: Tracer, x: Value, groups: int, weight: Any = None, bias: Any = None, *_: Any
 ) -> Value:
     """Channels are nested in the groups that are normalised together."""
-    cut = reshaped(t, x, [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]])
-    pieces = [Piece(f, (f.atoms,)) for f in cut.factors]
-    summed(t, pieces, range(2, len(cut.shape)))
-    t.scales.kill(x)
-    made = t.value(x.shape, x.factors, x.uniform)
+    cut = reshape(t, x, [x.shape[0], groups, x.shape[1] // groups, *x.shape[2:]])
+    pieces = [ResultFactor(f, (f.atoms,)) for f in cut.factors]
+    sum_over(t, pieces, range(2, len(cut.shape)))
+    t.scales.forbid(x)
+    made = t.new_value(x.shape, x.factors, x.uniform)
     return affine(t, made, *(w and _channels(t, w, x) for w in (weight, bias)))
 
 
@@ -84,22 +84,22 @@ def _native_group_norm(t: Tracer, x: Value, *args: Any) -> list[Value]:
 @rule("_weight_norm", "_weight_norm_interface")
 def _weight_norm(t: Tracer, direction: Value, size: Value, dim: int = 0) -> Any:
     others = [a for a in range(len(direction.shape)) if a != dim]
-    made = together(t, [normalized(t, direction, others), size], "product")
-    return [made, t.value(t.shape[1])] if isinstance(t.shape, list) else made
+    made = elementwise(t, [normalize(t, direction, others), size], "product")
+    return [made, t.new_value(t.output_shape[1])] if isinstance(t.output_shape, list) else made
 
 
 def affine(t: Tracer, x: Value, weight: Value | None, bias: Value | None) -> Value:
     """Weight and bias of a normalisation."""
     if weight is not None:
-        x = together(t, [x, weight], "product")
-    return x if bias is None else together(t, [x, bias], "equal")
+        x = elementwise(t, [x, weight], "product")
+    return x if bias is None else elementwise(t, [x, bias], "equal")
 
 
 def _channels(t: Tracer, vector: Value, x: Value) -> Value:
     """A vector laid on the second axis."""
-    return reshaped(t, vector, [prod(vector.shape), *[1] * (len(x.shape) - 2)])
+    return reshape(t, vector, [prod(vector.shape), *[1] * (len(x.shape) - 2)])
 
 
 def _first_of(t: Tracer, value: Value) -> list[Value]:
     """An operation that gives statistics, too, which no module looks at."""
-    return [value, *(t.value(s) for s in t.shape[1:])]
+    return [value, *(t.new_value(s) for s in t.output_shape[1:])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from wflow_plugins.architectures.tracing.combine import passed, together
+from wflow_plugins.architectures.tracing.combine_tags import elementwise, unary
 from wflow_plugins.architectures.tracing.tracer import Tracer, rule
 from wflow_plugins.architectures.tracing.values import Value
 
@@ -16,62 +16,62 @@ ODD = "tanh sin asin atan sinh asinh erf sign round trunc hardshrink softshrink"
 
 @rule(*LINEAR.split())
 def _linear(t: Tracer, x: Value, *_: Any, **__: Any) -> Value:
-    return passed(t, x)
+    return unary(t, x)
 
 
 @rule(*POSITIVE.split())
 def _positive(t: Tracer, x: Value, *_: Any, **__: Any) -> Value:
-    return passed(t, x, "positive")
+    return unary(t, x, "positive")
 
 
 @rule(*ODD.split())
 def _odd(t: Tracer, x: Value, *_: Any, **__: Any) -> Value:
-    return passed(t, x, "sign")
+    return unary(t, x, "sign")
 
 
 @rule("clamp_min", "clamp", "threshold", "hardtanh")
 def _clamp(t: Tracer, x: Value, low: Any = None, high: Any = None, *_: Any) -> Value:
     if isinstance(low, int | float) and low == 0 and high is None:
-        return passed(t, x, "positive")
+        return unary(t, x, "positive")
     bounds = [b for b in (low, high) if isinstance(b, Value)]
     if bounds:
-        return together(t, [x, *bounds], "equal", lets="none")
+        return elementwise(t, [x, *bounds], "equal", scaling="none")
     symmetric = high is not None and low is not None and low == -high
-    return passed(t, x, "sign" if symmetric else "none")
+    return unary(t, x, "sign" if symmetric else "none")
 
 
 @rule("add", "sub", "rsub")
 def _add(t: Tracer, x: Any, y: Any, **_: Any) -> Value:
     if isinstance(x, Value) and isinstance(y, Value):
-        return together(t, [x, y], "equal")
+        return elementwise(t, [x, y], "equal")
     value, number = (x, y) if isinstance(x, Value) else (y, x)
-    return passed(t, value, "none" if number else "nonzero")
+    return unary(t, value, "none" if number else "nonzero")
 
 
 @rule("mul")
 def _mul(t: Tracer, x: Any, y: Any) -> Value:
     if isinstance(x, Value) and isinstance(y, Value):
-        return together(t, [x, y], "product")
-    return passed(t, x if isinstance(x, Value) else y)
+        return elementwise(t, [x, y], "product")
+    return unary(t, x if isinstance(x, Value) else y)
 
 
 @rule("div")
 def _div(t: Tracer, x: Any, y: Any, *, rounding_mode: str | None = None) -> Value:
     if rounding_mode is not None or not isinstance(x, Value):
         return pointwise(t, x, y)
-    return together(t, [x, y], "product", [1, -1]) if isinstance(y, Value) else passed(t, x)
+    return elementwise(t, [x, y], "product", [1, -1]) if isinstance(y, Value) else unary(t, x)
 
 
 @rule("maximum", "minimum")
 def _extreme(t: Tracer, x: Value, y: Value) -> Value:
-    return together(t, [x, y], "equal", lets="positive")
+    return elementwise(t, [x, y], "equal", scaling="positive")
 
 
 @rule("where")
 def _where(t: Tracer, condition: Value, x: Any, y: Any) -> Value:
-    t.scales.kill(condition)
+    t.scales.forbid(condition)
     values = [v for v in (condition, x, y) if isinstance(v, Value)]
-    return together(t, values, "equal", lets="none")
+    return elementwise(t, values, "equal", scaling="none")
 
 
 @rule("addcmul")
@@ -83,5 +83,5 @@ def pointwise(t: Tracer, *args: Any, **kwargs: Any) -> Value:
     """Any other elementwise operation: units may be exchanged, not scaled."""
     values = [a for a in (*args, *kwargs.values()) if isinstance(a, Value)]
     for value in values:
-        t.scales.kill(value)
-    return together(t, values, "equal", lets="none")
+        t.scales.forbid(value)
+    return elementwise(t, values, "equal", scaling="none")

@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from wflow_plugins.architectures.tracing.reshaping import reshaped
-from wflow_plugins.architectures.tracing.rules.contractions import unknown
+from wflow_plugins.architectures.tracing.reshaping import reshape
+from wflow_plugins.architectures.tracing.rules.contractions import unsupported
 from wflow_plugins.architectures.tracing.tracer import Tracer, rule
-from wflow_plugins.architectures.tracing.units import Ints
+from wflow_plugins.architectures.tracing.units import IntArray
 from wflow_plugins.architectures.tracing.values import Value
 
 
 @rule("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze", "ravel")
 def _view(t: Tracer, x: Value, *_: Any, **__: Any) -> Value:
-    return reshaped(t, x, t.shape)
+    return reshape(t, x, t.output_shape)
 
 
 @rule("permute")
@@ -24,8 +24,8 @@ def _permute(t: Tracer, x: Value, order: Sequence[int]) -> Value:
     order = [a % len(x.shape) for a in order]
     to = [order.index(a) for a in range(len(order))]
     shape = [x.shape[a] for a in order]
-    out = t.value(shape, [f.moved(to) for f in x.factors], [to[a] for a in x.uniform])
-    t.scales.carry(out, [x])
+    out = t.new_value(shape, [f.renumber(to) for f in x.factors], [to[a] for a in x.uniform])
+    t.scales.propagate(out, [x])
     return out
 
 
@@ -53,11 +53,11 @@ def _movedim(t: Tracer, x: Value, source: Any, target: Any) -> Value:
 
 @rule("expand", "expand_as", "broadcast_to")
 def _expand(t: Tracer, x: Value, *_: Any, **__: Any) -> Value:
-    new = len(t.shape) - len(x.shape)
-    factors = [f.moved(range(new, len(t.shape))) for f in x.factors]
-    grown = [a for a, s in enumerate(t.shape) if a < new or s != x.shape[a - new]]
-    out = t.value(t.shape, factors, [*grown, *(a + new for a in x.uniform)])
-    t.scales.carry(out, [x])
+    new = len(t.output_shape) - len(x.shape)
+    factors = [f.renumber(range(new, len(t.output_shape))) for f in x.factors]
+    grown = [a for a, s in enumerate(t.output_shape) if a < new or s != x.shape[a - new]]
+    out = t.new_value(t.output_shape, factors, [*grown, *(a + new for a in x.uniform)])
+    t.scales.propagate(out, [x])
     return out
 
 
@@ -70,43 +70,43 @@ def _cut(t: Tracer, x: Value, dim: int = 0, start: Any = None, end: Any = None, 
         start = start % size
         end = start + 1
     index = np.arange(size)[slice(start, end, *step)]
-    return reshaped(t, taken(t, x, dim, index), t.shape)
+    return reshape(t, take(t, x, dim, index), t.output_shape)
 
 
 @rule("flip")
 def _flip(t: Tracer, x: Value, dims: Sequence[int]) -> Value:
     for dim in dims:
-        x = taken(t, x, dim % len(x.shape), np.arange(x.shape[dim])[::-1])
+        x = take(t, x, dim % len(x.shape), np.arange(x.shape[dim])[::-1])
     return x
 
 
 @rule("roll")
 def _roll(t: Tracer, x: Value, shifts: Sequence[int], dims: Sequence[int] = ()) -> Value:
     if not dims:
-        return unknown(t, x)
+        return unsupported(t, x)
     for shift, dim in zip(shifts, dims, strict=True):
-        x = taken(t, x, dim % len(x.shape), np.roll(np.arange(x.shape[dim]), shift))
+        x = take(t, x, dim % len(x.shape), np.roll(np.arange(x.shape[dim]), shift))
     return x
 
 
 @rule("chunk", "split", "split_with_sizes", "tensor_split", "unsafe_chunk", "unsafe_split")
 def _split(t: Tracer, x: Value, _: Any, dim: int = 0) -> list[Value]:
     dim %= len(x.shape)
-    ends = np.cumsum([shape[dim] for shape in t.shape])
+    ends = np.cumsum([shape[dim] for shape in t.output_shape])
     pieces = np.split(np.arange(x.shape[dim]), ends[:-1])
-    return [taken(t, x, dim, index) for index in pieces]
+    return [take(t, x, dim, index) for index in pieces]
 
 
 @rule("unbind")
 def _unbind(t: Tracer, x: Value, dim: int = 0) -> list[Value]:
     dim %= len(x.shape)
-    return [reshaped(t, taken(t, x, dim, np.array([i])), shape) for i, shape in enumerate(t.shape)]
+    return [reshape(t, take(t, x, dim, np.array([i])), shape) for i, shape in enumerate(t.output_shape)]
 
 
-def taken(t: Tracer, x: Value, axis: int, index: Ints) -> Value:
+def take(t: Tracer, x: Value, axis: int, index: IntArray) -> Value:
     """A value at some places of an axis."""
-    factors = [f.taken(axis, index) if axis in f.axes else f for f in x.factors]
+    factors = [f.take(axis, index) if axis in f.axes else f for f in x.factors]
     shape = [len(index) if a == axis else s for a, s in enumerate(x.shape)]
-    out = t.value(shape, factors, x.uniform)
-    t.scales.carry(out, [x])
+    out = t.new_value(shape, factors, x.uniform)
+    t.scales.propagate(out, [x])
     return out

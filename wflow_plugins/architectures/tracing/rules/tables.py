@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from wflow_plugins.architectures.tracing.rules.contractions import unknown
+from wflow_plugins.architectures.tracing.rules.contractions import unsupported
 from wflow_plugins.architectures.tracing.tracer import Tracer, rule
 from wflow_plugins.architectures.tracing.values import Factor, Value
 
@@ -18,10 +18,10 @@ def _embedding(t: Tracer, weight: Value, index: Value, *_: Any) -> Value:
         if 0 in factor.axes:
             t.fix(factor.atoms, None)
     if weight.parameter:
-        t.written[weight.parameter, 1] = None
+        t.written_axes[weight.parameter, 1] = None
     kept = [Factor((last,), f.atoms, f.tags) for f in weight.factors if f.axes == (1,)]
-    out = t.value((*index.shape, weight.shape[1]), kept, index.uniform)
-    t.scales.carry(out, [weight])
+    out = t.new_value((*index.shape, weight.shape[1]), kept, index.uniform)
+    t.scales.propagate(out, [weight])
     return out
 
 
@@ -37,19 +37,19 @@ def index_tensor(t: Tracer, x: Value, indices: list[Any]) -> Value:
     axis, index = used[0]
     known = index.constant
     if len(used) > 1 or known is None or known.ndim != 1 or known.dtype == torch.bool:
-        return unknown(t, x, *(i for _, i in used))
+        return unsupported(t, x, *(i for _, i in used))
     places = known.numpy() % x.shape[axis]
-    factors = [f.taken(axis, places) if axis in f.axes else f for f in x.factors]
-    out = t.value(t.shape, factors, x.uniform)
-    t.scales.carry(out, [x])
+    factors = [f.take(axis, places) if axis in f.axes else f for f in x.factors]
+    out = t.new_value(t.output_shape, factors, x.uniform)
+    t.scales.propagate(out, [x])
     return out
 
 
 @rule("zeros_like", "new_zeros", "empty_like")
 def _zeros(t: Tracer, *_: Any, **__: Any) -> Value:
-    return t.constant(torch.zeros(t.shape))
+    return t.new_constant(torch.zeros(t.output_shape))
 
 
 @rule("ones_like", "new_ones", "full_like", "new_full")
 def _ones(t: Tracer, *_: Any, **__: Any) -> Value:
-    return t.constant(torch.ones(t.shape))
+    return t.new_constant(torch.ones(t.output_shape))

@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 
 from wflow_core.symmetry.groups import Group, Part
-from wflow_plugins.architectures.tracing.drafts import Draft
-from wflow_plugins.architectures.tracing.grouping import NONE, Grouping
-from wflow_plugins.architectures.tracing.linear import Row, nullspace
-from wflow_plugins.architectures.tracing.scales import Scales
+from wflow_plugins.architectures.tracing.grouping import NO_GROUP, Grouping
+from wflow_plugins.architectures.tracing.linear_system import Row, nullspace
+from wflow_plugins.architectures.tracing.part_builder import UnscaledPart
+from wflow_plugins.architectures.tracing.scale_equations import ScaleEquations
 from wflow_plugins.architectures.tracing.tracer import Tracer
-from wflow_plugins.architectures.tracing.units import Ints
+from wflow_plugins.architectures.tracing.units import IntArray
 
 Scaling = Literal["none", "sign", "positive", "nonzero"]
 
@@ -29,35 +29,35 @@ class Variables:
         number: (parameter, stratum) -> variable, in the order of the program.
     """
 
-    stratum: Ints
-    group: Ints
+    stratum: IntArray
+    group: IntArray
     number: dict[tuple[str, int], int]
 
     @classmethod
     def of(cls, t: Tracer, of: Grouping, buffers: frozenset[str]) -> Variables:
         free = np.array([*of.permutable, False])
-        known = (of.group != NONE) & free[of.group]
-        pairs = np.stack([of.group.astype(np.uint64), of.kind])[:, known]
+        known = (of.group != NO_GROUP) & free[of.group]
+        pairs = np.stack([of.group.astype(np.uint64), of.color])[:, known]
         rows, index = np.unique(pairs, axis=1, return_inverse=True)
-        stratum = np.full(len(of.group), NONE)
+        stratum = np.full(len(of.group), NO_GROUP)
         stratum[known] = index.ravel()
         number: dict[tuple[str, int], int] = {}
         for value in t.values:
             if value.parameter and value.parameter not in buffers:
                 for factor in value.factors:
                     for s in dict.fromkeys(stratum[factor.atoms[factor.atoms > 0]].tolist()):
-                        if s != NONE:
+                        if s != NO_GROUP:
                             number.setdefault((value.parameter, s), len(number))
         return cls(stratum, rows[0].astype(np.int64), number)
 
 
-class Families:
+class ScaleSolver:
     """Solves for the scaling of each group and the power of each part."""
 
     def __init__(self, t: Tracer, of: Grouping, buffers: frozenset[str]):
         self.t, self.of = t, of
         self.variables = Variables.of(t, of, buffers)
-        self.scales: Scales = t.scales
+        self.scales: ScaleEquations = t.scales
         values = {v.parameter: v for v in t.values if v.parameter}
         held = [(values[p], s, n) for (p, s), n in self.variables.number.items()]
         self.scales.evaluate(self.variables.stratum, self.variables.group, held)
@@ -66,7 +66,7 @@ class Families:
             self.members[int(self.variables.group[stratum])].append(variable)
         self.reads = self._reads()
 
-    def scaled(self, drafts: list[Draft]) -> tuple[dict[str, Group], tuple[Part, ...]]:
+    def scaled(self, drafts: list[UnscaledPart]) -> tuple[dict[str, Group], tuple[Part, ...]]:
         """Groups with their scalings, and parts with powers."""
         groups, powers = dict(self.of.groups), [dict[str, int]() for _ in drafts]
         for number, name in enumerate(self.of.names):
@@ -121,14 +121,14 @@ class Families:
         why = (
             f"its units may be scaled in {count} independent ways; a group has one, so none is used"
         )
-        self.t.note(self.of.names[number], why)
+        self.t.add_note(self.of.names[number], why)
 
-    def _power(self, number: int, draft: Draft, exponents: Row) -> int | None:
+    def _power(self, number: int, draft: UnscaledPart, exponents: Row) -> int | None:
         """The one exponent of a group on a part; None where there are two."""
         if draft.part.buffer:
             return 0
         strata = np.unique(self.variables.stratum[draft.atoms[draft.atoms > 0]])
-        mine = [s for s in strata.tolist() if s != NONE and self.variables.group[s] == number]
+        mine = [s for s in strata.tolist() if s != NO_GROUP and self.variables.group[s] == number]
         table, name = self.variables.number, draft.part.tensor
         found = {exponents.get(table[name, s], 0) for s in mine}
         return None if len(found) > 1 else found.pop() if found else 0
@@ -139,11 +139,11 @@ class Families:
         factors = {
             (v.parameter, f.axes[-1]): f for v in self.t.values if v.parameter for f in v.factors
         }
-        for name, axis in self.t.read:
+        for name, axis in self.t.read_axes:
             factor = factors.get((name, axis))
             atoms = np.zeros(0, np.int64) if factor is None else factor.atoms
             for s in np.unique(self.variables.stratum[atoms[atoms > 0]]).tolist():
-                if s != NONE:
+                if s != NO_GROUP:
                     group = int(self.variables.group[s])
                     reads[group].append(self.variables.number[name, s])
         return reads

@@ -8,24 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from wflow_core.symmetry.groups import Axis, Group, Part
-from wflow_plugins.architectures.tracing.axes import Plan, named, plan, runs
-from wflow_plugins.architectures.tracing.cuts import cuts
-from wflow_plugins.architectures.tracing.grouping import NONE, Grouping
+from wflow_plugins.architectures.tracing.axes import AxisView, axis_view, runs, to_segments
+from wflow_plugins.architectures.tracing.grouping import NO_GROUP, Grouping
+from wflow_plugins.architectures.tracing.row_blocks import cuts
 from wflow_plugins.architectures.tracing.tracer import Tracer
-from wflow_plugins.architectures.tracing.units import Ints
+from wflow_plugins.architectures.tracing.units import IntArray
 from wflow_plugins.architectures.tracing.values import Factor, Value
 
 
-class Unsaid(Exception):
+class NotExpressible(Exception):
     """Units that no part can say; they are to be fixed."""
 
-    def __init__(self, atoms: Ints, why: str):
+    def __init__(self, atoms: IntArray, why: str):
         super().__init__(why)
         self.atoms, self.why = atoms, why
 
 
 @dataclass(frozen=True)
-class Draft:
+class UnscaledPart:
     """A part without powers.
 
     Attributes:
@@ -33,10 +33,10 @@ class Draft:
     """
 
     part: Part
-    atoms: Ints
+    atoms: IntArray
 
 
-class Drafter:
+class PartBuilder:
     """Makes parts, and the fixed groups that they need."""
 
     def __init__(self, t: Tracer, of: Grouping, buffers: frozenset[str]):
@@ -44,7 +44,7 @@ class Drafter:
         self.fixed: dict[str, Group] = {}
         self.known: dict[tuple[int, ...], str] = {}
 
-    def drafts(self) -> list[Draft]:
+    def drafts(self) -> list[UnscaledPart]:
         """Parts of every parameter, and of buffers with permutable units.
 
         Raises:
@@ -52,7 +52,7 @@ class Drafter:
         """
         return [d for v in self.t.values if v.parameter for d in self._of(v)]
 
-    def _of(self, value: Value) -> Iterator[Draft]:
+    def _of(self, value: Value) -> Iterator[UnscaledPart]:
         name, buffer = str(value.parameter), value.parameter in self.buffers
         shape = value.shape or (1,)
         by_axis = {f.axes[-1]: f for f in value.factors}
@@ -76,7 +76,7 @@ class Drafter:
             view = None if tuple(sizes) == (stop - start, *shape[1:]) else tuple(sizes)
             atoms = [f.atoms[start:stop] if 0 in f.axes else f.atoms for f in value.factors]
             flat = np.concatenate([np.zeros(0, np.int64), *(a.ravel() for a in atoms)])
-            yield Draft(Part(name, tuple(axes), rows, view, buffer=buffer), flat)
+            yield UnscaledPart(Part(name, tuple(axes), rows, view, buffer=buffer), flat)
 
     def _axis(
         self,
@@ -92,14 +92,14 @@ class Drafter:
             return self._joint(factor, sizes)
         if not self._free(factor.atoms):
             return (size,), [self._fixed(value, axis, size)]
-        made = plan(self.of, factor.atoms)
+        made = axis_view(self.of, factor.atoms)
         if made is None:
-            raise Unsaid(
+            raise NotExpressible(
                 factor.atoms, f"no view of axis {axis} of {value.parameter} tells its units"
             )
-        count = sum(b - a for laid in made.runs for g, a, b in laid or () if g == NONE)
+        count = sum(b - a for laid in made.runs for g, a, b in laid or () if g == NO_GROUP)
         fixed = self._name(value, axis, count) if self._has_fixed(made) else ""
-        return made.sizes, [named(self.of, laid, fixed) for laid in made.runs]
+        return made.sizes, [to_segments(self.of, laid, fixed) for laid in made.runs]
 
     def _joint(self, factor: Factor, sizes: list[int]) -> tuple[tuple[int, ...], list[Axis]]:
         """Inputs of a grouped convolution, which are other units in each group of outputs."""
@@ -110,14 +110,14 @@ class Drafter:
         if not self._free(factor.atoms):
             return (width,), [None]
         if not alike or (parent != parent[:, :1]).any() or groups == 1:
-            raise Unsaid(factor.atoms, "groups of a convolution are not alike")
-        return (width,), [named(self.of, runs(group[0], index[0]), "")]
+            raise NotExpressible(factor.atoms, "groups of a convolution are not alike")
+        return (width,), [to_segments(self.of, runs(group[0], index[0]), "")]
 
     def _fixed(self, value: Value, axis: int, size: int) -> Axis:
         """An fixed axis: a group of its own, or None where its entries are taps."""
         place = (str(value.parameter), axis)
-        known = place in self.t.read or place in self.t.written
-        if place in self.t.taps or (size == 1 and not known):
+        known = place in self.t.read_axes or place in self.t.written_axes
+        if place in self.t.kernel_axes or (size == 1 and not known):
             return None
         return ((self._name(value, axis, size), 0, size),)
 
@@ -128,7 +128,7 @@ class Drafter:
         if roots in self.known:
             return self.known[roots]
         place, layer = (str(value.parameter), axis), str(value.parameter).rpartition(".")[0]
-        role = "input" if place in self.t.read else "output" if place in self.t.written else "rows"
+        role = "input" if place in self.t.read_axes else "output" if place in self.t.written_axes else "rows"
         name, number = f"{layer or value.parameter}.{role}", 1
         while name in self.fixed:
             number += 1
@@ -153,18 +153,18 @@ class Drafter:
             axes[extra.pop()] = None
         if len(ends) > 2:
             atoms = np.concatenate([f.atoms.ravel() for f in value.factors])
-            raise Unsaid(atoms, f"{value.parameter} lies between more than two groups")
+            raise NotExpressible(atoms, f"{value.parameter} lies between more than two groups")
 
     def _per(self, name: str) -> str | None:
         group = self.of.groups.get(name)
         return group.parent if group else None
 
-    def _free(self, atoms: Ints) -> bool:
+    def _free(self, atoms: IntArray) -> bool:
         group = self.of.group[atoms[atoms > 0]]
-        return bool((group != NONE).any()) and any(
-            self.of.permutable[g] for g in np.unique(group) if g != NONE
+        return bool((group != NO_GROUP).any()) and any(
+            self.of.permutable[g] for g in np.unique(group) if g != NO_GROUP
         )
 
     @staticmethod
-    def _has_fixed(made: Plan) -> bool:
-        return any(g == NONE for laid in made.runs for g, _, _ in laid or ())
+    def _has_fixed(made: AxisView) -> bool:
+        return any(g == NO_GROUP for laid in made.runs for g, _, _ in laid or ())

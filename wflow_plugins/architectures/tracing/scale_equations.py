@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from wflow_plugins.architectures.tracing.linear import Row, add
-from wflow_plugins.architectures.tracing.units import ZERO, Ints
+from wflow_plugins.architectures.tracing.linear_system import Row, add
+from wflow_plugins.architectures.tracing.units import ZERO, IntArray
 
 if TYPE_CHECKING:
     from wflow_plugins.architectures.tracing.values import Value
 
-Lets = Literal["nonzero", "positive", "sign", "none"]
-Inputs = Sequence[Ints | None]
+Scaling = Literal["nonzero", "positive", "sign", "none"]
+OperandAtoms = Sequence[IntArray | None]
 """The atoms of each input at the places of the output's, None where it ranges over no unit."""
 
 SKIP = -2
 NOTHING = -1
 
 
-class Scales:
+class ScaleEquations:
     """Statements of a trace, then the equations that they make.
 
     Attributes:
@@ -42,11 +42,11 @@ class Scales:
         self.positive: dict[int, list[Row]] = defaultdict(list)
         self.sign: dict[int, list[Row]] = defaultdict(list)
         self._monomials: dict[int, dict[int, Row]] = defaultdict(dict)
-        self._stratum: Ints = np.zeros(0, np.int64)
-        self._group: Ints = np.zeros(0, np.int64)
+        self._stratum: IntArray = np.zeros(0, np.int64)
+        self._group: IntArray = np.zeros(0, np.int64)
 
     def evaluate(
-        self, stratum: Ints, group: Ints, variables: Iterable[tuple[Value, int, int]]
+        self, stratum: IntArray, group: IntArray, variables: Iterable[tuple[Value, int, int]]
     ) -> None:
         """Make the equations.
 
@@ -65,8 +65,8 @@ class Scales:
         self,
         out: Value,
         inputs: Sequence[tuple[Value, int]],
-        kept: Sequence[tuple[Ints, Inputs]],
-        contracted: Sequence[Inputs] = (),
+        kept: Sequence[tuple[IntArray, OperandAtoms]],
+        contracted: Sequence[OperandAtoms] = (),
     ) -> None:
         """Monomials multiply, each to the power given; over contracted units they cancel."""
 
@@ -82,7 +82,7 @@ class Scales:
         self._statements.append(state)
 
     def equal(
-        self, out: Value, inputs: Sequence[Value], kept: Sequence[tuple[Ints, Inputs]]
+        self, out: Value, inputs: Sequence[Value], kept: Sequence[tuple[IntArray, OperandAtoms]]
     ) -> None:
         """Monomials agree; a constant other than zero lets none through."""
 
@@ -93,12 +93,12 @@ class Scales:
                         if self._group_of(stratum) != self._group_of(out_of):
                             self._cancel([(value, 1)], [stratum])
                             stratum = SKIP if stratum == SKIP else NOTHING
-                        if stratum != SKIP and not value.zero:
+                        if stratum != SKIP and not value.is_zero:
                             self._set(out, out_of, self._get(value, stratum))
 
         self._statements.append(state)
 
-    def carry(self, out: Value, inputs: Sequence[Value], lets: Lets = "nonzero") -> None:
+    def carry(self, out: Value, inputs: Sequence[Value], scaling: Scaling = "nonzero") -> None:
         """Units keep their monomials, as far as an activation lets them through."""
 
         def state() -> None:
@@ -107,7 +107,7 @@ class Scales:
                     if stratum in self._monomials[value.number]:
                         self._set(out, stratum, self._get(value, stratum))
                 if stratum >= 0:
-                    self._limit(stratum, self._get(out, stratum), lets)
+                    self._limit(stratum, self._get(out, stratum), scaling)
 
         self._statements.append(state)
 
@@ -121,7 +121,7 @@ class Scales:
 
         self._statements.append(state)
 
-    def _strata(self, arrays: Inputs, apart: bool = False) -> list[list[int]]:
+    def _strata(self, arrays: OperandAtoms, apart: bool = False) -> list[list[int]]:
         """The different rows of strata that meet at the places of arrays."""
         if apart:
             flat = [self._of(a).ravel() for a in arrays if a is not None]
@@ -132,7 +132,7 @@ class Scales:
         found: list[list[int]] = np.unique(rows, axis=0).tolist()
         return found
 
-    def _of(self, atoms: Ints) -> Ints:
+    def _of(self, atoms: IntArray) -> IntArray:
         known = self._stratum[np.maximum(atoms, 0)]
         return np.where(atoms > 0, known, np.where(atoms == ZERO, SKIP, NOTHING))
 
@@ -168,7 +168,7 @@ class Scales:
         if row:
             self.equations[group].append(row)
 
-    def _limit(self, stratum: int, monomial: Row, lets: Lets) -> None:
-        if monomial and lets != "nonzero":
-            table = {"positive": self.positive, "sign": self.sign, "none": self.equations}[lets]
+    def _limit(self, stratum: int, monomial: Row, scaling: Scaling) -> None:
+        if monomial and scaling != "nonzero":
+            table = {"positive": self.positive, "sign": self.sign, "none": self.equations}[scaling]
             table[int(self._group[stratum])].append(monomial)

@@ -22,11 +22,11 @@ def nullspace(rows: Iterable[Row], variables: Sequence[int]) -> list[Row]:
     """A basis, in whole numbers, of what solves ``row = 0`` for all rows."""
     pivots: dict[int, dict[int, Fraction]] = {}
     for row in {tuple(sorted(r.items())): r for r in rows}.values():
-        reduced = _reduce({v: Fraction(c) for v, c in row.items()}, pivots)
-        if reduced:
+        reduce_axes = _reduce({v: Fraction(c) for v, c in row.items()}, pivots)
+        if reduce_axes:
             # The last variable is solved for, so that the first ones are left to be chosen.
-            pivot = max(reduced)
-            solved = {v: -c / reduced[pivot] for v, c in reduced.items() if v != pivot}
+            pivot = max(reduce_axes)
+            solved = {v: -c / reduce_axes[pivot] for v, c in reduce_axes.items() if v != pivot}
             for other, of in pivots.items():
                 pivots[other] = _substitute(of, pivot, solved)
             pivots[pivot] = solved

@@ -11,16 +11,20 @@ from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, Part
 from wflow_core.symmetry.parts import ResolvedView
 from wflow_core.weights import WeightLayout
-from wflow_plugins.architectures.tracing.drafts import Draft, Drafter, Unsaid
-from wflow_plugins.architectures.tracing.families import Families
-from wflow_plugins.architectures.tracing.grouping import Grouping, grouping
-from wflow_plugins.architectures.tracing.program import traced_program
+from wflow_plugins.architectures.tracing.grouping import Grouping, group_units
+from wflow_plugins.architectures.tracing.part_builder import (
+    NotExpressible,
+    PartBuilder,
+    UnscaledPart,
+)
+from wflow_plugins.architectures.tracing.program import trace_module
+from wflow_plugins.architectures.tracing.scale_groups import ScaleSolver
 from wflow_plugins.architectures.tracing.tracer import Note, Tracer
-from wflow_plugins.architectures.tracing.verify import refuted, without
+from wflow_plugins.architectures.tracing.verify import counterexamples, remove_failed
 
 
 @dataclass(frozen=True)
-class Found:
+class TracedSymmetry:
     """The symmetry that was found in a module.
 
     Attributes:
@@ -52,7 +56,7 @@ def traced(
     return found.groups, found.parts
 
 
-def find(module: nn.Module, inputs: Sequence[Tensor] | Tensor, trials: int = 2) -> Found:
+def find(module: nn.Module, inputs: Sequence[Tensor] | Tensor, trials: int = 2) -> TracedSymmetry:
     """The symmetry of a module in evaluation mode.
 
     What the rules cannot prove stays fixed. What they claim is tried in float64, one group at
@@ -68,23 +72,23 @@ def find(module: nn.Module, inputs: Sequence[Tensor] | Tensor, trials: int = 2) 
     Source: groups by how units are wired, Godfrey et al. 2022 (arXiv 2205.14258).
     """
     given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    t = traced_program(module, given)
+    t = trace_module(module, given)
     buffers = frozenset(slot.name for slot in WeightLayout.of_buffers(module).slots)
     of, drafts, fixed = _drafted(t, buffers)
-    scaled, parts = Families(t, of, buffers).scaled(drafts)
+    scaled, parts = ScaleSolver(t, of, buffers).scaled(drafts)
     groups, parts = _used({**fixed, **scaled}, parts)
-    failed = refuted(module, groups, parts, given, trials)
+    failed = counterexamples(module, groups, parts, given, trials)
     for name, what in failed.items():
         t.operation = "verification"
-        t.note(
+        t.add_note(
             name,
             f"random {what}utations change the outputs"
             if what == "perm"
             else "random scales change the outputs",
         )
-    groups, parts = without(groups, parts, failed)
+    groups, parts = remove_failed(groups, parts, failed)
     layout = WeightLayout.of_parameters(module)
-    return Found(groups, parts, tuple(t.notes), coverage(groups, parts, layout))
+    return TracedSymmetry(groups, parts, tuple(t.notes), coverage(groups, parts, layout))
 
 
 def coverage(groups: dict[str, Group], parts: tuple[Part, ...], layout: WeightLayout) -> float:
@@ -101,14 +105,14 @@ def coverage(groups: dict[str, Group], parts: tuple[Part, ...], layout: WeightLa
     return free / total if total else 0.0
 
 
-def _drafted(t: Tracer, buffers: frozenset[str]) -> tuple[Grouping, list[Draft], dict[str, Group]]:
+def _drafted(t: Tracer, buffers: frozenset[str]) -> tuple[Grouping, list[UnscaledPart], dict[str, Group]]:
     """Parts that say all groups; units that cannot be said are fixed until they do."""
     while True:
-        of = grouping(t)
-        drafter = Drafter(t, of, buffers)
+        of = group_units(t)
+        drafter = PartBuilder(t, of, buffers)
         try:
-            return of, drafter.drafts(), drafter.fixed
-        except Unsaid as unsaid:
+            return of, drafter.build(), drafter.fixed
+        except NotExpressible as unsaid:
             t.operation = "parts"
             t.fix(unsaid.atoms, unsaid.why)
 
@@ -117,5 +121,5 @@ def _used(
     groups: dict[str, Group], parts: tuple[Part, ...]
 ) -> tuple[dict[str, Group], tuple[Part, ...]]:
     """Groups that lie on some part."""
-    named = {g for p in parts for axis in p.axes if isinstance(axis, tuple) for g, _, _ in axis}
-    return {name: group for name, group in groups.items() if name in named}, parts
+    to_segments = {g for p in parts for axis in p.axes if isinstance(axis, tuple) for g, _, _ in axis}
+    return {name: group for name, group in groups.items() if name in to_segments}, parts

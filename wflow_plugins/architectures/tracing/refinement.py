@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wflow_plugins.architectures.tracing.tracer import Tracer
-from wflow_plugins.architectures.tracing.units import Ints
+from wflow_plugins.architectures.tracing.units import IntArray
 
-Hashes = NDArray[np.uint64]
+HashArray = NDArray[np.uint64]
 ROUNDS = 12
 
 
-def mixed(*words: Hashes | Ints | int) -> Hashes:
+def hash_words(*words: HashArray | IntArray | int) -> HashArray:
     """A hash of words (splitmix64)."""
-    total: Hashes = np.zeros(1, np.uint64)
+    total: HashArray = np.zeros(1, np.uint64)
     for word in words:
         total = total + np.asarray(word).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
         total = (total ^ (total >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -27,29 +27,29 @@ def mixed(*words: Hashes | Ints | int) -> Hashes:
     return total
 
 
-def kinds(t: Tracer) -> Hashes:
+def refine_colors(t: Tracer) -> HashArray:
     """``[atoms]``: what the program does with each atom."""
     kind = np.zeros(len(t.units.root), np.uint64)
     for value in t.values:
         for number, factor in enumerate(value.factors):
             atoms, tags = (x.ravel() for x in factor.labels)
             known = atoms > 0
-            np.add.at(kind, atoms[known], mixed(value.number, number, tags[known]))
+            np.add.at(kind, atoms[known], hash_words(value.number, number, tags[known]))
     for number, atoms, places in t.places:
-        np.add.at(kind, atoms, mixed(number, 2, places))
+        np.add.at(kind, atoms, hash_words(number, 2, places))
     first, second, operation = _edges(t)
     count = len(np.unique(kind))
     for _ in range(ROUNDS):
-        refined = mixed(kind)
-        np.add.at(refined, first, mixed(kind[second], operation))
-        np.add.at(refined, second, mixed(kind[first], operation, 1))
+        refined = hash_words(kind)
+        np.add.at(refined, first, hash_words(kind[second], operation))
+        np.add.at(refined, second, hash_words(kind[first], operation, 1))
         kind, before, count = refined, count, len(np.unique(refined))
         if count == before:
             break
     return kind
 
 
-def living(t: Tracer) -> NDArray[np.bool_]:
+def used_atoms(t: Tracer) -> NDArray[np.bool_]:
     """``[atoms]``: whether anything is done with an atom."""
     alive = np.zeros(len(t.units.root), np.bool_)
     for value in t.values:
@@ -60,7 +60,7 @@ def living(t: Tracer) -> NDArray[np.bool_]:
     return alive
 
 
-def _edges(t: Tracer) -> tuple[Ints, Ints, Ints]:
+def _edges(t: Tracer) -> tuple[IntArray, IntArray, IntArray]:
     edges = [e for e in t.units.edges if len(e[0])]
     if not edges:
         return (np.zeros(0, np.int64),) * 3
