@@ -26,7 +26,7 @@ from runs import machine
 from torch import Tensor, nn
 
 from wflow_core import Architecture, Symmetry
-from wflow_plugins.architectures.tracing import Found, find
+from wflow_plugins.architectures.tracing import TracedSymmetry, trace_symmetry
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from symmetry_prints import fingerprint
@@ -72,9 +72,9 @@ def free(symmetry: Symmetry) -> list:
 
 def row(of: Subject, elements: int) -> dict:
     start = time.perf_counter()
-    found = find(of.module, of.x)
+    found = trace_symmetry(of.module, of.x)
     seconds = time.perf_counter() - start
-    symmetry = found.symmetry(of.module)
+    symmetry = found.bind(of.module)
     units = sum(prod(symmetry.units(name)) for name in symmetry.permutable)
     return {
         "module": of.name,
@@ -97,7 +97,7 @@ def covered(symmetry: Symmetry) -> int:
     return len({entry for is_buffer, entries in places if not is_buffer for entry in entries})
 
 
-def notes(found: Found) -> list[str]:
+def notes(found: TracedSymmetry) -> list[str]:
     return [str(note) for note in found.notes]
 
 
@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     rows, (first, *_) = [], subjects()
-    find(first.module, first.x)  # first use of torch.export, so that its seconds are not counted
+    trace_symmetry(first.module, first.x)  # not timed: first use of torch.export
     print(f"{'module':<58} weights  gr units covered anchor agrees  differs seconds")
     for subject in subjects():
         rows.append(row(subject, options.elements))

@@ -19,7 +19,8 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": True}
+autodoc_default_options = {"members": True}
+autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 # As fields of their class, so that a documented field is not described twice.
 napoleon_use_ivar = True

@@ -6,6 +6,7 @@ that holds it as ``run``.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor
 from wflow_core import BaselineContext, Components, GroupElement, PointSet, registry
 from wflow_core.flows.sampling import time_grid
 from wflow_core.storage.store import Store
+from wflow_plugins.architectures.mlp import Mlp
 
 
 def _seeded() -> torch.Generator:
@@ -35,6 +37,17 @@ def _outputs(c: Components, weights: Tensor) -> Tensor:
 def _task(c: Components, *_: Any) -> None:
     assert set(c.task.splits) == {"train", "val", "test"}
     assert all(len(split) == 200 for split in c.task.splits.values())
+
+
+def _architecture(c: Components, *_: Any) -> None:
+    symmetry, w = c.architecture.symmetry, _networks(c)
+    scale = symmetry.random(len(w), _seeded(), torch.float64).scale
+    moved = symmetry.act(w, GroupElement(scale=scale))
+    torch.testing.assert_close(_outputs(c, moved), _outputs(c, w), rtol=1e-12, atol=1e-12)
+    before, after = symmetry.layout.unflatten(w), symmetry.layout.unflatten(moved)
+    assert torch.equal(after["gate.weight"], before["gate.weight"])
+    by = scale["hidden"].unsqueeze(-1)
+    torch.testing.assert_close(after["value.weight"], by * before["value.weight"])
 
 
 def _zoo(c: Components, metrics: Any, _: Path) -> None:
@@ -82,6 +95,21 @@ def _coupling(c: Components, *_: Any) -> None:
     prior = c.prior.sample(7, _seeded())
     torch.testing.assert_close(x0.sum(1).sort().values, prior.sum(1).sort().values)
     assert torch.equal(x1, points.x[index])
+
+
+def _velocity(c: Components, *_: Any) -> None:
+    velocity = copy.deepcopy(c.velocity).double()
+    with torch.no_grad():
+        for p in velocity.parameters():
+            p.copy_(torch.randn(p.shape, generator=_seeded()))
+    for hidden in (c.architecture.config.hidden, (7, 3)):
+        symmetry = Mlp(c.task.signature, hidden=hidden).symmetry
+        x = torch.randn(3, symmetry.layout.size, generator=_seeded(), dtype=torch.float64)
+        t, element = torch.tensor([0.1, 0.5, 0.9]).double(), symmetry.random(3, _seeded())
+        element = GroupElement(element.perm)
+        moved = velocity(symmetry.act(x, element), t, symmetry)
+        expected = symmetry.act(velocity(x, t, symmetry), element)
+        torch.testing.assert_close(moved, expected, rtol=0, atol=1e-12)
 
 
 def _solver(c: Components, *_: Any) -> None:
@@ -160,10 +188,4 @@ def _moments(weights: Tensor) -> tuple[Tensor, Tensor]:
     return weights.mean(0), weights.std(0)
 
 
-def _none(*_: Any) -> None:
-    pass
-
-
-LAWS: dict[str, Callable[..., None]] = {
-    kind: globals().get(f"_{kind}", _none) for kind in registry.KINDS
-}
+LAWS: dict[str, Callable[..., None]] = {kind: globals()[f"_{kind}"] for kind in registry.KINDS}

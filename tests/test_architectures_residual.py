@@ -179,9 +179,9 @@ def test_the_density_of_fresh_networks() -> None:
 
 def test_what_is_no_image_or_leaves_none_is_refused() -> None:
     for make in (Cnn, Resnet18, Resnet20):
-        with pytest.raises(UnsupportedError, match=r"wants images .* \[64\]"):
+        with pytest.raises(UnsupportedError, match=r"needs images .* \[64\]"):
             make(Signature((64,), 10))
-    with pytest.raises(UnsupportedError, match=r"block 3 leaves nothing of inputs \[1, 6, 6\]"):
+    with pytest.raises(UnsupportedError, match=r"output of block 3 is empty for inputs \[1, 6, 6\]"):
         Cnn(Signature((1, 6, 6), 2), channels=[2, 2, 2])
     with pytest.raises(ValidationError, match="8, 14, 20, 32"):
         Resnet20(IMAGE, depth=18)

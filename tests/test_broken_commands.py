@@ -38,7 +38,7 @@ def listed(*options: str) -> dict[str, Any]:
     return {row["name"]: row["problem"] for row in rows if row["kind"] == "command"}
 
 
-OURS = ["doctor", "evaluate", "init", "report", "sample", "sweep"]
+OURS = [p.name for p in registry.plugins("command") if p.distribution == "weightspace-flow"]
 
 
 def test_what_is_broken_is_named(site: Path) -> None:

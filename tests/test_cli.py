@@ -49,7 +49,7 @@ finally:
 @pytest.mark.parametrize(
     ("command", "loaded"),
     [
-        (["--help"], ""),
+        (["--help"], " wflow_plugins"),  # for the help of commands
         (["plugins"], ""),
         (["plugins", "prior", "--json"], ""),
         (["--version"], ""),

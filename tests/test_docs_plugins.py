@@ -1,5 +1,5 @@
-"""The example plugin of each page under docs/extending: installed, used in a run, tried by the law
-that its page states, and by the contract tests that its page shows."""
+"""The example plugin of each page under docs/extending: installed, used in a run, tested by the law
+that belongs to its page, and by the contract test that its page shows."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import pytest
 import torch
 from docs_laws import LAWS
 from plugin_support import distribution
-from wflow_core.specs.yaml_source import dump, read_text
 
 import wflow_core
-from wflow_core import registry
-from wflow_core.weights import WeightSet
+from wflow_core import WeightSet, registry
+from wflow_core.specs.located_yaml import dump, read_text
+from wflow_core.testing import CONTRACTS
 from wflow_plugins.commands.export import write_networks
 
 ROOT = Path(__file__).parents[1]
@@ -38,11 +38,17 @@ sample: {networks: 3}
 metrics: [task_score]
 hooks: []
 """
+SECTIONS = (
+    "When to write one", "Interface", "Example", "Register it", "Use it", "Test it", "Rules",
+)  # fmt: skip
+
+
+def page(kind: str) -> str:
+    return (ROOT / f"docs/extending/{kind}.md").read_text("utf-8")
 
 
 def blocks(kind: str, language: str) -> list[str]:
-    text = (ROOT / f"docs/extending/{kind}.md").read_text("utf-8")
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", page(kind), re.MULTILINE | re.DOTALL)
 
 
 def install(kind: str, folder: Path) -> str:
@@ -50,9 +56,9 @@ def install(kind: str, folder: Path) -> str:
     code, contract = blocks(kind, "python")
     (entries,) = blocks(kind, "toml")
     ((group, names),) = tomllib.loads(entries)["project"]["entry-points"].items()
-    assert group == registry.KINDS[kind][0]
-    ((name, place),) = names.items()
-    file = folder / f"{place.partition(':')[0].replace('.', '/')}.py"
+    assert group == registry.KINDS[kind].group
+    ((name, target),) = names.items()
+    file = folder / f"{target.partition(':')[0].replace('.', '/')}.py"
     file.parent.mkdir(exist_ok=True)
     file.write_text(code, "utf-8")
     (folder / f"test_{file.name}").write_text(contract, "utf-8")
@@ -65,12 +71,16 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder on the path, and the working folder."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # work this small is slowed down by more
     yield tmp_path
-    torch.set_num_threads(threads)
     for module in [m for m in sys.modules if m.partition(".")[0] == "my_plugin"]:
         del sys.modules[module]
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_every_page_has_the_same_sections(kind: str) -> None:
+    text = re.sub(r"^```.*?^```$", "", page(kind), flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r"^# (.+)$", text, re.MULTILINE) == [kind.capitalize()]
+    assert tuple(re.findall(r"^## (.+)$", text, re.MULTILINE)) == SECTIONS
 
 
 @pytest.mark.parametrize("kind", registry.KINDS)
@@ -82,11 +92,12 @@ def test_example_plugin_is_concrete_runs_and_keeps_its_law(kind: str, path: Path
     if kind == "zoo":
         _write_some_networks(path / "my_networks")
     spec = read_text(SPEC, "base").data | read_text(use, f"{kind}.md").data
-    assembly = wflow_core.assemble(wflow_core.spec_from_text(dump(spec)))
-    assert f"my-{kind} 1.0" in assembly.origins.values()
-    metrics = wflow_core.run(assembly, path / "run")
+    components = wflow_core.assemble(wflow_core.spec_from_text(dump(spec)))
+    assert f"my-{kind} 1.0" in components.origins.values()
+    assert any(isinstance(of, cls) for of in components.built.values())
+    metrics = wflow_core.run(components, path / "run")
     assert metrics["samples"]["accuracy"]["mean"] is not None
-    LAWS[kind](assembly, metrics, path)
+    LAWS[kind](components, metrics, path)
 
 
 def _write_some_networks(folder: Path) -> None:
@@ -98,7 +109,7 @@ def _write_some_networks(folder: Path) -> None:
 def test_example_plugins_pass_the_contracts_that_their_pages_show(tmp_path: Path) -> None:
     for kind in registry.KINDS:
         install(kind, tmp_path)
-        assert f"({kind.title()}Contract):" in blocks(kind, "python")[1]
+        assert f"({CONTRACTS[kind].__name__}):" in blocks(kind, "python")[1]
     command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(tmp_path), str(tmp_path)]
     env = os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"}
     tried = subprocess.run(command, capture_output=True, text=True, check=False, env=env)

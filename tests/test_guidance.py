@@ -8,7 +8,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
-from wflow_core.specs.options import FlowOptions
 
 from wflow_core.flows.flow import Flow
 from wflow_core.flows.sampling import integrate
@@ -51,7 +50,7 @@ def points(n: int = 6, dtype: torch.dtype = torch.float32) -> Tensor:
 def loss(weights: Tensor, rows: int = 60) -> Tensor:
     """``[B, P] -> [B]``: mean over the first training rows."""
     data = TASK.splits["train"]
-    outputs = NETWORK.networks(weights, data.x[:rows].to(weights.dtype))
+    outputs = NETWORK.batched(weights, data.x[:rows].to(weights.dtype))
     return TASK.objective.loss(outputs, data.y[:rows]).mean(-1)
 
 
@@ -68,10 +67,10 @@ def sample(
     solver=Euler, steps: int = 20,
 ) -> Tensor:  # fmt: skip
     manifold = manifold or Flat(DIM)
-    flow = Flow(manifold, FlowOptions(predict=predict))
+    flow = Flow(manifold, predict)
     with torch.no_grad():
         x0 = manifold.projx(points())
-        return integrate(flow, model, solver(steps=steps), x0, guidance=guidance)
+        return integrate(flow, flow.field(model), solver(steps=steps), x0, guidance=guidance)
 
 
 def test_the_drift_is_minus_the_gradient_through_the_decoder() -> None:
@@ -135,7 +134,7 @@ def test_the_window_of_time() -> None:
         make(start=0.5, stop=0.4)
 
 
-@pytest.mark.parametrize("predict", ["velocity", "target"])
+@pytest.mark.parametrize("predict", ["velocity", "x1"])
 @pytest.mark.parametrize("solver", [Euler, Rk4])
 @pytest.mark.parametrize("manifold", [Flat(DIM), UnitSphere(DIM)], ids=["flat", "sphere"])
 def test_strength_moves_the_loss(manifold: Manifold, solver: type, predict: str) -> None:
@@ -159,15 +158,15 @@ def test_on_another_device_nothing_is_read_by_the_host() -> None:
 
 def test_no_strength_changes_and_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TaskLoss, "_gradient", None)
-    for predict in ("velocity", "target"):
+    for predict in ("velocity", "x1"):
         guided = sample(make(strength=0.0), curl, predict)
         assert torch.equal(guided, sample(None, curl, predict))
 
 
 def test_the_jump_to_the_target_is_guided_like_any_step() -> None:
-    velocity, target = (sample(make(), curl, predict) for predict in ("velocity", "target"))
+    velocity, target = (sample(make(), curl, predict) for predict in ("velocity", "x1"))
     torch.testing.assert_close(velocity, target)
-    assert loss(sample(make(), predict="target", steps=1)).mean() < loss(points()).mean()
+    assert loss(sample(make(), predict="x1", steps=1)).mean() < loss(points()).mean()
 
 
 def test_only_the_tangential_part_of_the_drift_is_added() -> None:
@@ -178,7 +177,7 @@ def test_only_the_tangential_part_of_the_drift_is_added() -> None:
             seen.append((x * u).sum(-1))
             return super().expmap(x, u)
 
-    x = sample(make(strength=5.0), manifold=Watched(DIM), predict="target", steps=4)
+    x = sample(make(strength=5.0), manifold=Watched(DIM), predict="x1", steps=4)
     assert len(seen) == 4
     assert torch.stack(seen).abs().max() < 1e-6
     torch.testing.assert_close(m.projx(x), x)

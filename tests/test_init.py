@@ -36,7 +36,7 @@ def test_every_choice_is_right(task: str) -> None:
 
 def test_a_task_of_tokens_is_refused_in_a_line(tmp_path: Path) -> None:
     made = wflow("init", tmp_path / "spec.yaml", "--yes", "--task", "sentiment")
-    assert "mlp wants values, the task gives token ids" in refused(made)
+    assert "mlp needs real values, got token ids" in refused(made)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,16 +7,26 @@ import torch
 from hypothesis import given, strategies as st
 from plugin_support import tiny
 from torch import Tensor, nn
-from wflow_core.flows.optimizing import VelocityOptimizer
-from wflow_core.specs.options import TrainOptions
 
 import wflow_core
 from wflow_core.errors import SpecError
+from wflow_core.flows.flow import Flow
+from wflow_core.flows.training import Trainer
+from wflow_core.flows.training_options import TrainingOptions
 from wflow_core.interfaces.velocity import Velocity
-from wflow_core.space import Space
+from wflow_core.space import PointSet, Space
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.testing.world import seeded, small_space
-from wflow_plugins.optimizers.orthogonal_momentum import LIKE_ADAMW, Muon, orthogonalized
+from wflow_plugins.couplings.independent import Independent
+from wflow_plugins.optimizers.adamw import AdamW
+from wflow_plugins.optimizers.muon import Muon
+from wflow_plugins.optimizers.orthogonal_momentum import (
+    LIKE_ADAMW,
+    OrthogonalMomentum,
+    orthogonalize,
+)
+from wflow_plugins.priors.gaussian import Gaussian
+from wflow_plugins.times.uniform import Uniform
 from wflow_plugins.velocities.mlp import MlpVelocity
 from wflow_plugins.velocities.neuron_transformer import NeuronTransformer
 
@@ -39,7 +49,7 @@ def test_singular_vectors_stay_and_values_come_near_one(
 ) -> None:
     of = matrix(a, b, seed)
     u, _, vh = torch.linalg.svd(of, full_matrices=False)
-    turned = u.T @ orthogonalized(10.0**power * of) @ vh.T
+    turned = u.T @ orthogonalize(10.0**power * of) @ vh.T
     values = turned.diagonal()
     assert ((values > 0.6) & (values < 1.3)).all()
     torch.testing.assert_close(turned, torch.diag(values), atol=1e-4, rtol=0)
@@ -48,7 +58,7 @@ def test_singular_vectors_stay_and_values_come_near_one(
 def test_an_update_is_as_large_as_those_of_adamw() -> None:
     p = nn.Parameter(torch.zeros(24, 8))
     p.grad = matrix(24, 8)
-    Muon([p], lr=0.1).step()
+    OrthogonalMomentum([p], lr=0.1).step()
     assert p.square().mean().sqrt().item() == pytest.approx(0.1 * LIKE_ADAMW, rel=0.15)
     assert (p * p.grad).sum() < 0  # down the gradient
 
@@ -58,7 +68,7 @@ def test_it_is_that_of_torch_in_better_precision() -> None:
     ours, theirs = (nn.Parameter(matrix(12, 20, seed=1)) for _ in range(2))
     options = {"lr": 0.02, "weight_decay": 0.1, "momentum": 0.9}
     mine, oracle = (
-        Muon([ours], **options),
+        OrthogonalMomentum([ours], **options),
         torch.optim.Muon([theirs], adjust_lr_fn="match_rms_adamw", **options),
     )
     start = ours.detach().clone()
@@ -73,31 +83,44 @@ def test_it_is_that_of_torch_in_better_precision() -> None:
 @pytest.mark.parametrize("name", VELOCITIES)
 def test_each_parameter_is_trained_by_one_optimizer(name: str) -> None:
     velocity = VELOCITIES[name](small_space())
-    both = VelocityOptimizer(velocity, TrainOptions(muon_lr=1e-2))
-    adamw, muon = ([p for g in o.param_groups for p in g["params"]] for o in both.optimizers)
+    adamw, muon = ([p for g in o.param_groups for p in g["params"]] for o in Muon().build(velocity))
     names = {id(p): n for n, p in velocity.named_parameters()}
     assert sorted(names[id(p)] for p in (*adamw, *muon)) == sorted(names.values())
     assert muon
     assert all(p.ndim == 2 and min(p.shape) >= 16 for p in muon)
-    [only] = VelocityOptimizer(velocity, TrainOptions()).optimizers
+    [only] = AdamW().build(velocity)
     assert len(only.param_groups[0]["params"]) == len(names)
 
 
-def test_rates_are_fractions_of_their_own() -> None:
+def test_each_optimizer_has_its_rate_and_both_the_weight_decay() -> None:
     velocity = MlpVelocity(small_space(), width=16, layers=1)
-    both = VelocityOptimizer(velocity, TrainOptions(lr=1e-3, muon_lr=1e-2))
-    for p in velocity.parameters():
-        p.grad = torch.ones_like(p)
-    both.step(0.5)
-    assert [o.param_groups[0]["lr"] for o in both.optimizers] == [5e-4, 5e-3]
+    adamw, muon = Muon(lr=1e-3, muon_lr=1e-2, weight_decay=0.1).build(velocity)
+    assert [o.param_groups[0]["lr"] for o in (adamw, muon)] == [1e-3, 1e-2]
+    assert [o.param_groups[0]["weight_decay"] for o in (adamw, muon)] == [0.1, 0.1]
+
+
+def test_rates_are_scheduled_as_fractions_of_their_own() -> None:
+    space = small_space()
+    velocity = MlpVelocity(space, width=16, layers=1)
+    points = PointSet(torch.randn(20, space.dim, generator=seeded(0)), torch.arange(20))
+    coupling = Independent(space, Gaussian(space))
+    options = TrainingOptions(iterations=8, batch_size=4, warmup=4, grad_clip_norm=1.0)
+    trainer = Trainer(
+        Flow(space.manifold), velocity, coupling, points, options,
+        Muon(lr=1e-3, muon_lr=1e-2), Uniform(), seeded(),
+    )  # fmt: skip
+    trainer._step()
+    first, second = (o.param_groups[0]["lr"] for o in trainer.optimizers)
+    assert 0 < first < 1e-3
+    assert second == pytest.approx(10 * first)
 
 
 def test_a_velocity_without_matrices_is_refused_before_anything_runs() -> None:
-    text = tiny(velocity="{type: pna, width: 16}", train="{muon_lr: 1e-2}")
+    text = tiny(velocity="{type: pna, width: 16}", train="{optimizer: muon}")
     with pytest.raises(SpecError) as caught:
         wflow_core.assemble(spec_from_text(text))
     assert str(caught.value).startswith(
-        "spec:9:18: train.muon_lr: Pna names no matrices between hidden features"
+        "spec:9:20: train.optimizer: Pna defines no hidden_matrices()"
     )
 
 
@@ -108,7 +131,7 @@ def test_by_default_a_velocity_names_none() -> None:
         def forward(self, x: Tensor, *_: object, **__: Tensor) -> Tensor:
             return x
 
-        def standardize(self, x0: Tensor, x1: Tensor) -> None: ...
+        def fit_scales(self, x0: Tensor, x1: Tensor, displacement: Tensor) -> None: ...
 
         def displacement_scale(self) -> Tensor:
             return torch.ones(1)

@@ -151,7 +151,7 @@ def test_plugins_broken_in_other_ways(site: Path, text: str, said: str) -> None:
 def test_a_plugin_is_imported_only_when_it_is_named(site: Path, tmp_path: Path) -> None:
     own_distribution(site)
     lazy = module(site, "never_imported", "raise SystemExit('imported')\n")
-    distribution(site, "lazy", codecs={"lazy": f"{lazy}:X"}, commands={"lazy": f"{lazy}:X"})
+    distribution(site, "lazy", codecs={"lazy": f"{lazy}:X"}, hooks={"lazy": f"{lazy}:X"})
     for command in (["--help"], ["plugins"], ["check", write_spec(tmp_path)]):
         assert wflow(*command).exit_code == 0
     assert lazy not in sys.modules

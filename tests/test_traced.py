@@ -23,8 +23,8 @@ from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.architectures.resnet18 import Resnet18
 from wflow_plugins.architectures.resnet20 import Resnet20
 from wflow_plugins.architectures.traced import Traced
-from wflow_plugins.architectures.tracing import Found, find, traced
-from wflow_plugins.architectures.tracing.verify import refuted, without
+from wflow_plugins.architectures.tracing import TracedSymmetry, trace_groups, trace_symmetry
+from wflow_plugins.architectures.tracing.verify import counterexamples, remove_failed
 from wflow_plugins.architectures.vit import Vit
 
 IMAGES, VECTORS = Signature((3, 8, 8), 5), Signature((6,), 3)
@@ -48,9 +48,9 @@ cases = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
 
 
 @cache
-def found(case: Case) -> tuple[nn.Module, Found]:
+def traced_case(case: Case) -> tuple[nn.Module, TracedSymmetry]:
     module = case.module()
-    return module, find(module, case.inputs())
+    return module, trace_symmetry(module, case.inputs())
 
 
 def outputs(module: nn.Module, symmetry: Symmetry, x: Tensor, w: Tensor, b: Tensor) -> list[Tensor]:
@@ -61,7 +61,7 @@ def outputs(module: nn.Module, symmetry: Symmetry, x: Tensor, w: Tensor, b: Tens
 
 @cases
 def test_known_groups_are_found(case: Case) -> None:
-    groups = found(case)[1].groups
+    groups = traced_case(case)[1].groups
     free = [
         (g.size, g.scaling, *([groups[g.parent].size] if g.parent else []))
         for g in groups.values()
@@ -72,8 +72,8 @@ def test_known_groups_are_found(case: Case) -> None:
 
 @cases
 def test_no_label_is_false(case: Case) -> None:
-    module, of = found(case)
-    symmetry, x = of.symmetry(module), case.inputs()
+    module, of = traced_case(case)
+    symmetry, x = of.bind(module), case.inputs()
     x = x.double() if x.is_floating_point() else x
     g = torch.Generator().manual_seed(5)
     options = {"generator": g, "dtype": torch.float64}
@@ -95,21 +95,21 @@ def test_no_label_is_false(case: Case) -> None:
 
 @cases
 def test_rules_claim_nothing_that_verification_takes_back(case: Case) -> None:
-    notes = found(case)[1].notes
+    notes = traced_case(case)[1].notes
     assert not [n for n in notes if n.operation == "verification"]
     assert any(case.noted in str(n) for n in notes) if case.noted else True
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.name)
 def test_agrees_with_blocks_by_hand(block: Block) -> None:
-    symmetry = find(block.module, block.x).symmetry(block.module)
+    symmetry = trace_symmetry(block.module, block.x).bind(block.module)
     assert fingerprint(symmetry) == fingerprint(block.symmetry)
 
 
 @pytest.mark.parametrize("by_hand", BY_HAND, ids=repr)
 def test_agrees_with_architectures_by_hand(by_hand: Architecture) -> None:
     x = by_hand.signature.draw(2, torch.Generator().manual_seed(0))
-    symmetry = find(by_hand.template, x).symmetry(by_hand.template)
+    symmetry = trace_symmetry(by_hand.template, x).bind(by_hand.template)
     assert fingerprint(symmetry) == fingerprint(by_hand.symmetry)
 
 
@@ -123,28 +123,31 @@ def test_fingerprints_tell_symmetries_apart() -> None:
 
 
 def test_groups_are_called_after_the_layers_that_write_them() -> None:
-    groups, parts = traced(mlp(nn.ReLU), torch.randn(2, 5))
+    groups, parts = trace_groups(mlp(nn.ReLU), torch.randn(2, 5))
     assert {n: g.size for n, g in groups.items() if g.permutable} == {"0": 7, "2": 6}
     assert [p.tensor for p in parts] == [f"{i}.{w}" for i in (0, 2, 4) for w in ("weight", "bias")]
     assert parts[2] == Part(
-        "2.weight", ((("2", 0, 6),), (("0", 0, 7),)), scale_exponent={"2": 1, "0": -1}, in_unit_sphere=True
+        "2.weight",
+        ((("2", 0, 6),), (("0", 0, 7),)),
+        scale_exponent={"2": 1, "0": -1},
+        in_unit_sphere=True,
     )
 
 
 def test_coverage_counts_entries_of_axes_on_free_groups() -> None:
     # weights (7, 5), (6, 7), (3, 6) and biases 7, 6, 3, of which 5 and 3 + 3 entries are fixed
-    assert find(mlp(nn.ReLU), torch.randn(2, 5)).coverage == pytest.approx(1 - 11 / 50)
+    assert trace_symmetry(mlp(nn.ReLU), torch.randn(2, 5)).coverage == pytest.approx(1 - 11 / 50)
 
 
 def test_a_false_claim_is_found_out_and_anchored() -> None:
     block = BLOCKS[0]
     groups = block.symmetry.groups | {"class": Group(3), "h1": Group(7, scaling="nonzero")}
     parts = tuple(p.part for p in block.symmetry.parts)
-    failed = refuted(block.module, groups, parts, (block.x,), trials=2)
+    failed = counterexamples(block.module, groups, parts, (block.x,), trials=2)
     assert failed == {"class": "perm", "h1": "scale"}
-    kept, bare = without(groups, parts, failed)
+    kept, bare = remove_failed(groups, parts, failed)
     assert (kept["class"].kind, kept["h1"]) == ("fixed", Group(7))
-    assert not refuted(block.module, kept, bare, (block.x,), trials=2)
+    assert not counterexamples(block.module, kept, bare, (block.x,), trials=2)
 
 
 class Unknown(nn.Module):
@@ -157,7 +160,7 @@ class Unknown(nn.Module):
 
 
 def test_an_operation_without_a_rule_anchors_its_units_and_says_so() -> None:
-    of = find(Unknown(), torch.randn(2, 4))
+    of = trace_symmetry(Unknown(), torch.randn(2, 4))
     assert [(g.size, g.scaling) for g in of.groups.values() if g.permutable] == [(5, "positive")]
     assert [str(n) for n in of.notes] == ["aten.cumsum at a: there is no rule for this operation"]
 
@@ -173,13 +176,13 @@ class Branching(nn.Module):
 
 def test_a_module_that_cannot_be_captured_is_refused() -> None:
     with pytest.raises(UnsupportedError, match=r"cannot capture Branching: .*; trace a module"):
-        find(Branching(), torch.randn(2, 4))
+        trace_symmetry(Branching(), torch.randn(2, 4))
 
 
 def test_traced_is_an_architecture() -> None:
     made = Traced(Signature((5,), 3), module=mlp(nn.Tanh))
     assert list(made.symmetry.permutable) == ["0", "2"]
-    assert made.found.coverage == pytest.approx(1 - 11 / 50)
+    assert made.traced_symmetry.coverage == pytest.approx(1 - 11 / 50)
     drawn = made.initialize(3, torch.Generator().manual_seed(0))
     assert drawn.shape == (3, made.symmetry.layout.size)
 

@@ -335,7 +335,7 @@ CASES = [
         lambda: Rotated(normed=True),
         (2, 5, 4),
         [(12, "none")],
-        noted="program at qkv: what it does cannot be said",
+        noted="program at qkv: no single permutation of its units",
     ),
     Case(
         "u-net",

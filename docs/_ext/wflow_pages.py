@@ -6,7 +6,10 @@ exist is a warning, and so fails the build.
 
 from __future__ import annotations
 
+import re
+from functools import cached_property
 from pathlib import Path
+from types import FunctionType, MethodType
 from typing import Any
 
 from docutils import nodes
@@ -55,12 +58,20 @@ def _outdated(app: Sphinx, env: Any, added: Any, changed: Any, removed: Any) -> 
     return [n for n, path in pages.items() if PLACEHOLDER.search(path.read_text("utf-8"))]
 
 
-def _short_signature(app: Sphinx, what: str, name: str, obj: Any, *rest: Any) -> Any:
+def _short_signature(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str | None, returns: Any
+) -> Any:
     """Models take their fields, which the reference of the spec describes."""
     if isinstance(obj, type) and issubclass(obj, BaseModel):
         return "(**fields)", None
-    return None
+    plain = re.sub(r"<function (\w+)>", r"\1", signature or "").replace("<factory>", "...")
+    return plain or None, returns
 
 
-def _skip_member(app: Sphinx, what: str, name: str, *rest: Any) -> bool | None:
-    return True if name == "model_config" else None
+def _skip_member(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> Any:
+    """Public methods and properties are listed, those without a docstring among them."""
+    if name == "model_config":
+        return True
+    own = getattr(obj, "__qualname__", f".{name}").endswith(f".{name}")  # not a field's default
+    method = own and isinstance(obj, FunctionType | MethodType | property | cached_property)
+    return False if skip and method and not name.startswith("_") else None

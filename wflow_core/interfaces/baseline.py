@@ -25,8 +25,8 @@ class BaselineContext:
 
     Attributes:
         source: collected the zoo, and may train further networks.
-        start, size: the chunk to make; all networks by default. Networks in files are made in
-            chunks.
+        start: index of the first network to make; above 0 where networks are made in chunks.
+        size: number of networks to make; as many as there are samples by default.
         cache: results that chunks, or baselines, share.
     """
 

@@ -54,7 +54,8 @@ class Components:
     """A spec's components, each built with its context.
 
     Attributes:
-        name, seed: of the spec.
+        name: of the spec.
+        seed: of the spec.
         resolved: the spec as plain data, with every option written out.
         origins: dotted path of a component in the spec -> the distribution and version it is from.
         built: path in the spec -> component, those that others hold among them.

@@ -50,5 +50,5 @@ class Solver(Component):
         """From ``x [B, D]`` at ``grid[0]`` through every time of ``grid [T + 1]``, in its order.
 
         Yields:
-            ``(t, x)`` after each of the T steps. The grid is never sorted: it may run backwards.
+            ``(t, x)`` after each of the T steps. The grid is never sorted; it may run backwards.
         """

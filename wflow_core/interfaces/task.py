@@ -90,7 +90,7 @@ class Task(Component):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that the data is read from, if any: while none of them changes, the data is
+        """The files that the data is read from, if any. While none of them changes, the data is
         not read again to see whether it has."""
         return ()
 

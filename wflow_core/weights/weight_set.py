@@ -34,8 +34,10 @@ class WeightSet:
     """N networks of one architecture.
 
     Attributes:
-        layout, weights: where each parameter lies, and ``[N, P]``.
-        buffer_layout, buffers: the same for buffers, ``[N, Q]``; Q may be 0.
+        layout: where each parameter lies.
+        weights: ``[N, P]``.
+        buffer_layout: where each buffer lies.
+        buffers: ``[N, Q]``; Q may be 0.
         initial: ``[N, P]`` the weights that training started from, where known.
         run: ``[N]`` the training run of each network; snapshots of one run share it.
         step: ``[N]`` the optimizer step at which each was taken.

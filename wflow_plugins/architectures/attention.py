@@ -1,4 +1,4 @@
-"""Multi-head attention: what it computes, and the groups and parts of its weights.
+"""Multi-head attention: its computation, and the groups and parts of its weights.
 
 Shapes: B batch, L tokens, S width of the stream, H heads, d dimensions of a head.
 """
@@ -13,14 +13,16 @@ from torch import Tensor
 from wflow_core.symmetry.groups import Group, Part
 
 STREAM = "stream"
-"""The group of the residual stream's units, which every layer of a transformer shares."""
+"""The group of the residual stream's units, shared by all layers of a transformer."""
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, padding: Tensor | None = None) -> Tensor:
-    """``[B, L, S]`` of queries, keys and values ``-> [B, L, S]``, head beside head.
+def multi_head_attention(
+    q: Tensor, k: Tensor, v: Tensor, heads: int, padding: Tensor | None = None
+) -> Tensor:
+    """Queries, keys and values ``[B, L, S]`` each ``-> [B, L, S]``, heads concatenated.
 
     Args:
-        padding: ``[B, L]``, true at tokens that none looks at; where all are, all count alike.
+        padding: ``[B, L]``, true at masked tokens; where all are masked, all have equal weight.
 
     Source: Vaswani et al. 2017 (arXiv 1706.03762).
     """
@@ -32,15 +34,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, heads: int, padding: Tensor | None =
 
 
 @dataclass(frozen=True)
-class Heads:
-    """The heads of one attention layer.
+class AttentionParts:
+    """Groups and parts of one attention layer.
 
-    Groups ``NAME.heads``, and in each head ``NAME.qk``, the dimensions that queries and keys share,
-    and ``NAME.vo``, those of values. Both are linear on either side, so that every factor but zero
-    is let through.
+    Groups are ``NAME.heads``, and in each head ``NAME.qk``, the dimensions of queries and keys, and
+    ``NAME.vo``, those of values. Both lie between linear maps: any nonzero scale is a symmetry.
 
     Attributes:
-        name: what the groups' names start with.
+        name: prefix of the groups' names.
         count, size: H and d.
     """
 
@@ -57,20 +58,20 @@ class Heads:
             f"{self.name}.vo": within,
         }
 
-    def query(self, layer: str, place: int | None = None, bias: bool = True) -> list[Part]:
-        """Weight ``[S, S]`` and bias of the queries; ``place`` in a fused layer, counted in S."""
-        return self._into(layer, "qk", 1, place, bias)
+    def query(self, layer: str, position: int | None = None, bias: bool = True) -> list[Part]:
+        """Weight ``[S, S]`` and bias of queries, at block ``position`` of a fused layer."""
+        return self._projection_parts(layer, "qk", 1, position, bias)
 
-    def key(self, layer: str, place: int | None = None, bias: bool = True) -> list[Part]:
-        """Those of the keys, which take what is taken from the queries."""
-        return self._into(layer, "qk", -1, place, bias)
+    def key(self, layer: str, position: int | None = None, bias: bool = True) -> list[Part]:
+        """Weight and bias of keys, with the inverse scale of the queries."""
+        return self._projection_parts(layer, "qk", -1, position, bias)
 
-    def value(self, layer: str, place: int | None = None, bias: bool = True) -> list[Part]:
-        """Those of the values."""
-        return self._into(layer, "vo", 1, place, bias)
+    def value(self, layer: str, position: int | None = None, bias: bool = True) -> list[Part]:
+        """Weight and bias of values."""
+        return self._projection_parts(layer, "vo", 1, position, bias)
 
     def output(self, layer: str) -> list[Part]:
-        """Those of the layer that reads all heads and writes the stream."""
+        """Weight and bias of the layer from all heads to the stream."""
         view, vo = (self.width, self.count, self.size), f"{self.name}.vo"
         axes = (STREAM, f"{self.name}.heads", vo)
         weight = Part(f"{layer}.weight", axes, view=view, scale_exponent={vo: -1})
@@ -81,11 +82,13 @@ class Heads:
         """S."""
         return self.count * self.size
 
-    def _into(
-        self, layer: str, within: str, power: int, place: int | None, bias: bool
+    def _projection_parts(
+        self, layer: str, within: str, exponent: int, position: int | None, bias: bool
     ) -> list[Part]:
         group, view = f"{self.name}.{within}", (self.count, self.size)
         axes = (f"{self.name}.heads", group)
-        rows = None if place is None else (place * self.width, (place + 1) * self.width)
-        weight = Part(f"{layer}.weight", (*axes, STREAM), rows, (*view, self.width), {group: power})
-        return [weight, Part(f"{layer}.bias", axes, rows, view, {group: power})][: 1 + bias]
+        rows = None if position is None else (position * self.width, (position + 1) * self.width)
+        weight = Part(
+            f"{layer}.weight", (*axes, STREAM), rows, (*view, self.width), {group: exponent}
+        )
+        return [weight, Part(f"{layer}.bias", axes, rows, view, {group: exponent})][: 1 + bias]

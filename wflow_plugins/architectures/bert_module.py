@@ -1,6 +1,6 @@
-"""BERT as a torch module, its tensors called as those of Hugging Face's package transformers.
+"""BERT as a torch module, with tensor names as in Hugging Face's package transformers.
 
-Written from the paper; no dropout. Shapes: B batch, L tokens, S width of the stream.
+Written from the paper, without dropout. Shapes: B batch, L tokens, S width of the stream.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wflow_plugins.architectures.attention import attend
+from wflow_plugins.architectures.attention import multi_head_attention
 
 EPS = 1e-12
 PADDING = 0
 
 
 class Embeddings(nn.Module):
-    """Token ids ``[B, L] -> [B, L, S]``, all of the first of two segments."""
+    """Token ids ``[B, L] -> [B, L, S]``, all tokens in the first of two segments."""
 
     def __init__(self, vocabulary: int, positions: int, width: int):
         super().__init__()
@@ -28,15 +28,15 @@ class Embeddings(nn.Module):
         self.LayerNorm = nn.LayerNorm(width, eps=EPS)
 
     def forward(self, ids: Tensor) -> Tensor:
-        place = torch.arange(ids.shape[1], device=ids.device)
+        position = torch.arange(ids.shape[1], device=ids.device)
         words: Tensor = self.word_embeddings(ids)
-        segment = self.token_type_embeddings(torch.zeros_like(place))
-        normed: Tensor = self.LayerNorm(words + self.position_embeddings(place) + segment)
+        segment = self.token_type_embeddings(torch.zeros_like(position))
+        normed: Tensor = self.LayerNorm(words + self.position_embeddings(position) + segment)
         return normed
 
 
 class SelfAttention(nn.Module):
-    """``[B, L, S] -> [B, L, S]``, before the layer that mixes the heads."""
+    """``[B, L, S] -> [B, L, S]``, without the output layer that mixes the heads."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -45,15 +45,15 @@ class SelfAttention(nn.Module):
         self.value = nn.Linear(width, width)
 
     def forward(self, x: Tensor, padding: Tensor) -> Tensor:
-        return attend(self.query(x), self.key(x), self.value(x), self.heads, padding)
+        return multi_head_attention(self.query(x), self.key(x), self.value(x), self.heads, padding)
 
 
 class Output(nn.Module):
-    """A linear layer into the stream, added to it and normalised with it."""
+    """A linear layer whose output is added to the stream, then LayerNorm."""
 
-    def __init__(self, reads: int, width: int):
+    def __init__(self, inputs: int, width: int):
         super().__init__()
-        self.dense = nn.Linear(reads, width)
+        self.dense = nn.Linear(inputs, width)
         self.LayerNorm = nn.LayerNorm(width, eps=EPS)
 
     def forward(self, x: Tensor, stream: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class Output(nn.Module):
 
 
 class Attention(nn.Module):
-    """Attention and its way back into the stream."""
+    """Attention and its output layer."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()
@@ -75,19 +75,19 @@ class Attention(nn.Module):
 
 
 class Dense(nn.Module):
-    """A linear layer under the name ``dense``."""
+    """A linear layer named ``dense``."""
 
-    def __init__(self, reads: int, writes: int):
+    def __init__(self, inputs: int, outputs: int):
         super().__init__()
-        self.dense = nn.Linear(reads, writes)
+        self.dense = nn.Linear(inputs, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        written: Tensor = self.dense(x)
-        return written
+        outputs: Tensor = self.dense(x)
+        return outputs
 
 
 class Layer(nn.Module):
-    """Attention, then a hidden layer of GELU units."""
+    """Attention, then a hidden layer with GELU."""
 
     def __init__(self, width: int, heads: int, hidden: int):
         super().__init__()
@@ -115,7 +115,7 @@ class Encoder(nn.Module):
 
 
 class BertModel(nn.Module):
-    """Token ids ``[B, L] -> [B, S]``: what the pooler makes of the first token."""
+    """Token ids ``[B, L] -> [B, S]``: the pooler's output at the first token."""
 
     def __init__(self, vocabulary: int, config: Any):
         super().__init__()
@@ -131,7 +131,7 @@ class BertModel(nn.Module):
 
 
 class BertForScores(nn.Module):
-    """Token ids ``[B, L] -> [B, outputs]``: classes or values, by what it is trained on."""
+    """Token ids ``[B, L] -> [B, outputs]``: class scores or values."""
 
     def __init__(self, vocabulary: int, outputs: int, config: Any):
         super().__init__()

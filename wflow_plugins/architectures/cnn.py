@@ -17,11 +17,11 @@ from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, Part
 from wflow_core.weights import WeightLayout
 from wflow_plugins.architectures.layers import (
-    draw,
+    conv_bn_parts,
     image_shape,
-    normalized,
+    linear_parts,
+    sample_weights,
     uniform_bounds,
-    weighted,
 )
 from wflow_plugins.architectures.mlp import ACTIVATIONS
 
@@ -31,8 +31,8 @@ POOLS = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
 class Cnn(Architecture):
     """Blocks ``conv1 .. convL`` with ``bn``, activation and pooling, then linear ``fc1 ..``.
 
-    Groups ``input``, ``c1 ..`` (channels), ``h1 ..`` (hidden units), ``output``. A sign goes
-    through tanh, but not through max pooling.
+    Groups ``input``, ``c1 ..`` (channels), ``h1 ..`` (hidden units), ``output``. Tanh commutes with
+    signs, max pooling does not.
     """
 
     class Config(Options):
@@ -42,7 +42,7 @@ class Cnn(Architecture):
         kernel: int = Field(3, ge=1, description="height and width of a convolution")
         stride: int = Field(1, ge=1, description="of every convolution")
         padding: int | None = Field(
-            None, ge=0, description="zeros around what is convolved; by default half of `kernel`"
+            None, ge=0, description="zero padding of a convolution; by default half of `kernel`"
         )
         batch_norm: bool = Field(False, description="BatchNorm after each convolution")
         activation: Literal["relu", "tanh", "gelu", "sigmoid"] = Field(
@@ -51,9 +51,10 @@ class Cnn(Architecture):
         pooling: Literal["max", "average", "none"] = Field(
             "max", description="at the end of each block"
         )
-        window: int = Field(2, ge=1, description="height and width that are pooled into one")
+        window: int = Field(2, ge=1, description="height and width of the pooling window")
         head: Literal["average", "flatten"] = Field(
-            "average", description="how the last block is read: each channel's mean, or all of it"
+            "average",
+            description="inputs of the head: each channel's mean, or all of the last block",
         )
         hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
             (), description="width of each linear layer before the last"
@@ -61,7 +62,7 @@ class Cnn(Architecture):
 
     def __init__(self, signature: Signature, **options: Any):
         super().__init__(signature, **options)
-        self._places()  # refuses what leaves no image
+        self._num_positions()  # raises where no position is left
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -70,9 +71,9 @@ class Cnn(Architecture):
 
     @property
     def widths(self) -> tuple[int, ...]:
-        """Widths from what the head reads to the output."""
-        read = self.channels[-1] * (self._places() if self.config.head == "flatten" else 1)
-        return (read, *self.config.hidden, self.signature.outputs)
+        """Widths from the inputs of the head to the output."""
+        inputs = self.channels[-1] * (self._num_positions() if self.config.head == "flatten" else 1)
+        return (inputs, *self.config.hidden, self.signature.outputs)
 
     def build(self) -> nn.Module:
         c, module = self.config, nn.Sequential()
@@ -97,38 +98,43 @@ class Cnn(Architecture):
 
     def define_symmetry(self) -> Symmetry:
         scaling = ACTIVATIONS[self.config.activation][1]
-        pooled = "none" if scaling == "sign" and self.config.pooling == "max" else scaling
-        convolved = ["input", *(f"c{i + 1}" for i in range(len(self.config.channels)))]
+        conv_scaling = "none" if scaling == "sign" and self.config.pooling == "max" else scaling
+        convolutional = ["input", *(f"c{i + 1}" for i in range(len(self.config.channels)))]
         hidden = [f"h{i + 1}" for i in range(len(self.config.hidden))]
         groups = {
             "input": Group(self.channels[0], "fixed"),
-            **{f"c{i}": Group(n, "permutable", pooled) for i, n in enumerate(self.channels[1:], 1)},
+            **{
+                f"c{i}": Group(n, "permutable", conv_scaling)
+                for i, n in enumerate(self.channels[1:], 1)
+            },
             **{
                 f"h{i}": Group(n, "permutable", scaling) for i, n in enumerate(self.widths[1:-1], 1)
             },
             "output": Group(self.signature.outputs, "fixed"),
         }
         parts: list[Part] = []
-        for i, (reads, writes) in enumerate(pairwise(convolved), start=1):
+        for i, (reads, writes) in enumerate(pairwise(convolutional), start=1):
             if self.config.batch_norm:
-                parts += normalized(f"conv{i}", f"bn{i}", groups, writes, reads)
+                parts += conv_bn_parts(f"conv{i}", f"bn{i}", groups, writes, reads)
             else:
-                parts += weighted(f"conv{i}", groups, writes, reads, taps=2)
-        linear = [convolved[-1], *hidden, "output"]
+                parts += linear_parts(f"conv{i}", groups, writes, reads, kernel_axes=2)
+        linear = [convolutional[-1], *hidden, "output"]
         for i, (reads, writes) in enumerate(pairwise(linear), start=1):
-            places = self._places() if i == 1 and self.config.head == "flatten" else None
-            # A flattened image is read channel by channel, each at all of its places.
-            view = places and (self.widths[1], self.channels[-1], places)
-            parts += weighted(f"fc{i}", groups, writes, reads, taps=bool(view), view=view or None)
+            positions = self._num_positions() if i == 1 and self.config.head == "flatten" else None
+            # A flattened image: all positions of a channel, channel after channel.
+            view = positions and (self.widths[1], self.channels[-1], positions)
+            parts += linear_parts(
+                f"fc{i}", groups, writes, reads, kernel_axes=bool(view), view=view or None
+            )
         module = self.template
         layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
         return Symmetry(groups, tuple(parts), *layouts)
 
     def initialize(self, n: int, generator: torch.Generator) -> Tensor:
-        return draw(self.template, n, generator)
+        return sample_weights(self.template, n, generator)
 
     def initial_log_prob(self, weights: Tensor) -> Tensor:
-        if self.config.batch_norm:  # which starts at constants
+        if self.config.batch_norm:  # whose initial weights are constant
             return super().initial_log_prob(weights)
         bound = uniform_bounds(self.template).to(weights)
         inside = (weights.abs() <= bound).all(-1)
@@ -139,8 +145,8 @@ class Cnn(Architecture):
         padding = self.config.padding
         return self.config.kernel // 2 if padding is None else int(padding)
 
-    def _places(self) -> int:
-        """Height times width of what the last block gives."""
+    def _num_positions(self) -> int:
+        """Height times width of the last block's output."""
         c, sizes = self.config, image_shape(self.signature, "cnn")[1:]
         for block in range(1, len(c.channels) + 1):
             sizes = tuple((s + 2 * self._padding - c.kernel) // c.stride + 1 for s in sizes)
@@ -149,7 +155,7 @@ class Cnn(Architecture):
             if min(sizes) < 1:
                 shape = list(self.signature.inputs)
                 raise UnsupportedError(
-                    f"cnn: block {block} leaves nothing of inputs {shape}; take fewer blocks, a "
-                    "smaller kernel, stride or window, more padding, or `pooling: none`"
+                    f"cnn: the output of block {block} is empty for inputs {shape}; use fewer "
+                    "blocks, a smaller kernel, stride or window, more padding, or `pooling: none`"
                 )
         return sizes[0] * sizes[1]

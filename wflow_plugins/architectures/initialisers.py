@@ -1,4 +1,4 @@
-"""Families of initial weights of linear layers.
+"""Initialisation schemes of linear layers.
 
 Shapes: n networks, P weights.
 """
@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Family = Literal[
+InitScheme = Literal[
     "torch",
     "kaiming_uniform",
     "kaiming_normal",
@@ -22,40 +22,44 @@ Family = Literal[
     "uniform",
     "normal",
 ]
-UNIFORM, NORMAL = 0.1, 0.02
-"""Half the width, and the standard deviation, of the families that look at no layer."""
+UNIFORM_BOUND, NORMAL_STD = 0.1, 0.02
+"""Parameters of the schemes `uniform` and `normal`, which ignore the layer."""
 
 
-def draw(family: Family, sizes: Sequence[int], n: int, generator: torch.Generator) -> Tensor:
-    """``[n, P]`` fresh weights and biases of linear layers between these widths, layer by layer.
+def sample_weights(
+    scheme: InitScheme, sizes: Sequence[int], n: int, generator: torch.Generator
+) -> Tensor:
+    """``[n, P]`` initial weights and biases of linear layers between widths, layer by layer.
 
-    Biases are 0, but for `torch`, which draws them like the weights.
+    Biases are 0, except with `torch`, which samples them like the weights.
 
     Source: He et al. 2015 (arXiv 1502.01852) for Kaiming, with the gain of ReLU; Glorot, Bengio
     2010 for Xavier; `torch.nn.Linear` for `torch`.
     """
     device = generator.device
-    size = spread(family, sizes, device)
-    shape = (n, len(size))
-    if family.endswith("normal"):
-        return size * torch.randn(shape, generator=generator, device=device)
-    return size * (2 * torch.rand(shape, generator=generator, device=device) - 1)
+    scales = weight_scales(scheme, sizes, device)
+    shape = (n, len(scales))
+    if scheme.endswith("normal"):
+        return scales * torch.randn(shape, generator=generator, device=device)
+    return scales * (2 * torch.rand(shape, generator=generator, device=device) - 1)
 
 
-def spread(family: Family, sizes: Sequence[int], device: torch.device | None = None) -> Tensor:
-    """``[P]``: the standard deviation of each, or half the width of its uniform law."""
-    pieces = []
+def weight_scales(
+    scheme: InitScheme, sizes: Sequence[int], device: torch.device | None = None
+) -> Tensor:
+    """``[P]``: the standard deviation of each weight, or the bound b of its uniform in [-b, b]."""
+    blocks = []
     for fan_in, fan_out in pairwise(sizes):
-        size = _spread(family, fan_in, fan_out)
-        of_biases = size if family == "torch" else 0.0
-        pieces.append(torch.full((fan_in * fan_out,), size, device=device))
-        pieces.append(torch.full((fan_out,), of_biases, device=device))
-    return torch.cat(pieces)
+        scale = _scale(scheme, fan_in, fan_out)
+        bias_size = scale if scheme == "torch" else 0.0
+        blocks.append(torch.full((fan_in * fan_out,), scale, device=device))
+        blocks.append(torch.full((fan_out,), bias_size, device=device))
+    return torch.cat(blocks)
 
 
-def _spread(family: Family, fan_in: int, fan_out: int) -> float:
+def _scale(scheme: InitScheme, fan_in: int, fan_out: int) -> float:
     variances = {"kaiming": 2 / fan_in, "xavier": 2 / (fan_in + fan_out), "torch": 1 / fan_in / 3}
-    name, _, law = family.partition("_")
+    name, _, distribution = scheme.partition("_")
     if name not in variances:
-        return NORMAL if name == "normal" else UNIFORM
-    return sqrt(variances[name] * (1 if law == "normal" else 3))
+        return NORMAL_STD if name == "normal" else UNIFORM_BOUND
+    return sqrt(variances[name] * (1 if distribution == "normal" else 3))

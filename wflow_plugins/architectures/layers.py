@@ -1,4 +1,4 @@
-"""What convolutional architectures share: the parts of their layers, and fresh weights.
+"""Parts and initial weights of linear layers, convolutions and BatchNorm.
 
 Shapes: n networks, P weights.
 """
@@ -18,99 +18,122 @@ from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry.groups import Axis, Group, Part
 
 Groups = Mapping[str, Group]
-On = str | Axis
+AxisSpec = str | Axis
 
 
 def image_shape(signature: Signature, name: str) -> tuple[int, int, int]:
     """Channels, height and width of one input.
 
+    Args:
+        name: of the architecture, for the error.
+
     Raises:
-        UnsupportedError: inputs are no images.
+        UnsupportedError: inputs are not images.
     """
     if len(signature.inputs) != 3:
         raise UnsupportedError(
-            f"{name} wants images (channels, height, width), the task gives inputs "
-            f"{list(signature.inputs)}; tasks of images have `flat: false`, and others take `mlp`"
+            f"{name} needs images (channels, height, width), got inputs of shape "
+            f"{list(signature.inputs)}; set `flat: false` of an image task, or choose `mlp`"
         )
     channels, height, width = signature.inputs
     return channels, height, width
 
 
-def weighted(
+def linear_parts(
     layer: str,
     groups: Groups,
-    writes: On,
-    reads: On,
+    writes: AxisSpec,
+    reads: AxisSpec,
     *,
-    taps: int = 0,
+    kernel_axes: int = 0,
     bias: bool = True,
     view: tuple[int, ...] | None = None,
 ) -> list[Part]:
-    """A linear layer, or a convolution with so many axes of taps: the weights carry the scale."""
-    write, read = powers(groups, writes, 1), powers(groups, reads, -1)
-    axes, norm = (writes, reads, *[None] * taps), bool(write)
+    """The weight and bias of a linear layer or convolution, whose outputs they scale.
+
+    Args:
+        writes, reads: the groups of the weight's output and input axis.
+        kernel_axes: number of axes of a convolution's kernel.
+        bias: whether the layer has one.
+        view: shape of the weight's axes, if not its own.
+    """
+    write, read = scale_exponents(groups, writes, 1), scale_exponents(groups, reads, -1)
+    axes, in_sphere = (writes, reads, *[None] * kernel_axes), bool(write)
     parts = [
-        Part(f"{layer}.weight", axes, view=view, scale_exponent=write | read, in_unit_sphere=norm)
+        Part(
+            f"{layer}.weight",
+            axes,
+            view=view,
+            scale_exponent=write | read,
+            in_unit_sphere=in_sphere,
+        )
     ]
     return parts + (
-        [Part(f"{layer}.bias", (writes,), scale_exponent=write, in_unit_sphere=norm)]
+        [Part(f"{layer}.bias", (writes,), scale_exponent=write, in_unit_sphere=in_sphere)]
         if bias
         else []
     )
 
 
-def normalized(layer: str, norm: str, groups: Groups, writes: On, reads: On) -> list[Part]:
-    """A convolution without bias, then BatchNorm.
+def conv_bn_parts(
+    conv: str, bn: str, groups: Groups, writes: AxisSpec, reads: AxisSpec
+) -> list[Part]:
+    """A convolution without bias, and the BatchNorm after it, which scales the units.
 
-    BatchNorm writes the units. The convolution before it is free of their scale only up to its
-    eps, which is no symmetry.
+    The convolution's own scale cancels in BatchNorm only up to its eps, so it is no symmetry.
+
+    Args:
+        conv, bn: names of the layers.
+        writes, reads: the groups of the convolution's output and input axis.
     """
-    write = powers(groups, writes, 1)
+    write = scale_exponents(groups, writes, 1)
     axes = (writes, reads, None, None)
     return [
-        Part(f"{layer}.weight", axes, scale_exponent=powers(groups, reads, -1)),
+        Part(f"{conv}.weight", axes, scale_exponent=scale_exponents(groups, reads, -1)),
         *(
-            Part(f"{norm}.{p}", (writes,), scale_exponent=write, in_unit_sphere=True)
+            Part(f"{bn}.{p}", (writes,), scale_exponent=write, in_unit_sphere=True)
             for p in ("weight", "bias")
         ),
-        *(Part(f"{norm}.running_{s}", (writes,), buffer=True) for s in ("mean", "var")),
+        *(Part(f"{bn}.running_{s}", (writes,), buffer=True) for s in ("mean", "var")),
     ]
 
 
-def powers(groups: Groups, axis: On, power: int) -> dict[str, int]:
-    """Exponent of the scale of each permutable group on an axis."""
-    named = [axis] if isinstance(axis, str) else [group for group, _, _ in axis or ()]
-    return {group: power for group in named if groups[group].permutable}
+def scale_exponents(groups: Groups, axis: AxisSpec, exponent: int) -> dict[str, int]:
+    """``{group: exponent}`` of the permutable groups on an axis."""
+    names = [axis] if isinstance(axis, str) else [group for group, _, _ in axis or ()]
+    return {group: exponent for group in names if groups[group].permutable}
 
 
-def draw(module: nn.Module, n: int, generator: torch.Generator, he: bool = False) -> Tensor:
-    """``[n, P]`` fresh weights of linear layers, convolutions and BatchNorm, as torch draws them.
+def sample_weights(
+    module: nn.Module, n: int, generator: torch.Generator, he_normal: bool = False
+) -> Tensor:
+    """``[n, P]`` initial weights of linear layers, convolutions and BatchNorm, as torch has them.
 
     Args:
-        he: convolutions are Gaussian with variance 2 / (outputs times taps) instead. Source: He,
-            Zhang, Ren, Sun 2015 (arXiv 1502.01852), eq. 14.
+        he_normal: convolutions are Gaussian with variance 2 / (outputs times kernel size) instead.
+            Source: He, Zhang, Ren, Sun 2015 (arXiv 1502.01852), eq. 14.
     """
     options: dict[str, Any] = {"generator": generator, "device": generator.device}
-    pieces = []
+    blocks = []
     for layer, name, parameter in _parameters(module):
         shape = (n, parameter.numel())
         if isinstance(layer, _BatchNorm):
-            pieces.append(torch.full(shape, float(name == "weight"), device=generator.device))
-        elif he and name == "weight" and isinstance(layer, nn.Conv2d):
-            pieces.append(torch.randn(shape, **options) * sqrt(2 / parameter[:, 0].numel()))
+            blocks.append(torch.full(shape, float(name == "weight"), device=generator.device))
+        elif he_normal and name == "weight" and isinstance(layer, nn.Conv2d):
+            blocks.append(torch.randn(shape, **options) * sqrt(2 / parameter[:, 0].numel()))
         else:
-            pieces.append((2 * torch.rand(shape, **options) - 1) * _bound(layer))
-    return torch.cat(pieces, 1)
+            blocks.append((2 * torch.rand(shape, **options) - 1) * _bound(layer))
+    return torch.cat(blocks, 1)
 
 
 def uniform_bounds(module: nn.Module) -> Tensor:
-    """``[P]``: torch draws linear layers and convolutions uniformly from plus minus these."""
+    """``[P]``: bounds b of torch's initialiser, which is uniform in [-b, b]."""
     sizes = [(_bound(layer), parameter.numel()) for layer, _, parameter in _parameters(module)]
     return torch.cat([torch.full((size,), bound) for bound, size in sizes])
 
 
 def _parameters(module: nn.Module) -> list[tuple[nn.Module, str, Tensor]]:
-    """The layer, the name in it and the tensor of each parameter, in the order of the layout."""
+    """Layer, name in the layer, and tensor of each parameter, in the order of the layout."""
     return [
         (layer, name, parameter)
         for layer in module.modules()

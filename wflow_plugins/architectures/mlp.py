@@ -17,9 +17,9 @@ from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, Part
 from wflow_core.weights import WeightLayout
-from wflow_plugins.architectures.initialisers import Family, draw, spread
+from wflow_plugins.architectures.initialisers import InitScheme, sample_weights, weight_scales
 
-# What each activation lets through: a(s x) = s a(x) for positive s, for s = -1, or for neither.
+# The scalings s with a(s x) = s a(x): all positive s, s = -1, or none.
 ACTIVATIONS: dict[str, tuple[type[nn.Module], Literal["none", "sign", "positive"]]] = {
     "relu": (nn.ReLU, "positive"),
     "tanh": (nn.Tanh, "sign"),
@@ -31,7 +31,7 @@ ACTIVATIONS: dict[str, tuple[type[nn.Module], Literal["none", "sign", "positive"
 class Mlp(Architecture):
     """Linear layers ``fc1 .. fcL`` with one activation between them; inputs are flattened.
 
-    Groups ``input``, ``h1 ..``, ``output``: hidden units are free, inputs and outputs fixed.
+    Groups ``input``, ``h1 ..``, ``output``: hidden units are permutable, inputs and outputs fixed.
 
     Raises:
         UnsupportedError: inputs are token ids.
@@ -44,19 +44,19 @@ class Mlp(Architecture):
         activation: Literal["relu", "tanh", "gelu", "sigmoid"] = Field(
             "relu", description="between the layers"
         )
-        init: Family = Field(
+        init: InitScheme = Field(
             "torch",
-            description="law of fresh weights: torch's own, that of Kaiming He (for ReLU) or of "
-            "Xavier Glorot, uniform in +-0.1, or normal with a standard deviation of 0.02; all but "
-            "the first with biases 0",
+            description="initialisation of weights: torch's own, Kaiming He's (for ReLU), Xavier "
+            "Glorot's, uniform in [-0.1, 0.1], or normal with a standard deviation of 0.02; biases "
+            "are 0 except in torch's own",
         )
 
     def __init__(self, signature: Signature, **options: Any):
         super().__init__(signature, **options)
         if signature.vocabulary is not None:
             raise UnsupportedError(
-                "mlp wants values, the task gives token ids of a vocabulary of "
-                f"{signature.vocabulary}; tasks of texts take `bert`"
+                "mlp needs real values, got token ids of a vocabulary of "
+                f"{signature.vocabulary}; choose `bert` for tasks of texts"
             )
 
     @property
@@ -72,8 +72,8 @@ class Mlp(Architecture):
                 module.add_module(f"act{number - 1}", ACTIVATIONS[self.config.activation][0]())
             module.add_module(f"fc{number}", nn.Linear(fan_in, fan_out))
         if self.config.init != "torch":
-            drawn = self.initialize(1, torch.default_generator)[0]
-            module.load_state_dict(WeightLayout.of_parameters(module).state_dict(drawn))
+            weights = self.initialize(1, torch.default_generator)[0]
+            module.load_state_dict(WeightLayout.of_parameters(module).state_dict(weights))
         return module
 
     def define_symmetry(self) -> Symmetry:
@@ -88,25 +88,25 @@ class Mlp(Architecture):
         for number, (reads, writes) in enumerate(pairwise(names), start=1):
             write = {writes: 1} if groups[writes].permutable else {}
             read = {reads: -1} if groups[reads].permutable else {}
-            free = bool(write)
+            writes_units = bool(write)
             layer = f"fc{number}"
             parts += [
                 Part(
                     f"{layer}.weight",
                     (writes, reads),
                     scale_exponent=write | read,
-                    in_unit_sphere=free,
+                    in_unit_sphere=writes_units,
                 ),
-                Part(f"{layer}.bias", (writes,), scale_exponent=write, in_unit_sphere=free),
+                Part(f"{layer}.bias", (writes,), scale_exponent=write, in_unit_sphere=writes_units),
             ]
         return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.template))
 
     def initialize(self, n: int, generator: torch.Generator) -> Tensor:
-        return draw(self.config.init, self.sizes, n, generator)
+        return sample_weights(self.config.init, self.sizes, n, generator)
 
     def initial_log_prob(self, weights: Tensor) -> Tensor:
-        if self.config.init != "torch":  # biases start at a constant
+        if self.config.init != "torch":  # biases are constant
             return super().initial_log_prob(weights)
-        bound = spread("torch", self.sizes).to(weights)
+        bound = weight_scales("torch", self.sizes).to(weights)
         inside = (weights.abs() <= bound).all(-1)
         return torch.where(inside, -(2 * bound).log().sum(), -torch.inf)

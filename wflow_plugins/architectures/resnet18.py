@@ -9,7 +9,7 @@ from pydantic import Field
 from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Signature
 from wflow_plugins.architectures.layers import image_shape
-from wflow_plugins.architectures.residual import Plan, Residual
+from wflow_plugins.architectures.residual import Residual, ResidualDesign
 
 STAGES, BLOCKS = 4, 2
 
@@ -22,22 +22,24 @@ class Resnet18(Residual):
     """
 
     class Config(Options):
-        width: int = Field(64, ge=1, description="channels of the first stage; each next doubles")
+        width: int = Field(
+            64, ge=1, description="channels of the first stage; doubled at each next stage"
+        )
         stem: Literal["large", "small"] = Field(
             "large",
-            description="the first layers halve height and width twice, as for ImageNet, or keep "
-            "small images as they are, as is usual for CIFAR",
+            description="first layers: halve height and width twice, as for ImageNet, or keep "
+            "them, as usual for CIFAR",
         )
 
     def __init__(self, signature: Signature, **options: Any):
         super().__init__(signature, **options)
-        self.plan = Plan(
+        self.design = ResidualDesign(
             inputs=image_shape(signature, "resnet18")[0],
             outputs=signature.outputs,
             widths=tuple(self.config.width * 2**stage for stage in range(STAGES)),
             blocks=BLOCKS,
-            padded=False,
-            small=self.config.stem == "small",
-            shortcut="downsample",
-            head="fc",
+            zero_padded=False,
+            small_stem=self.config.stem == "small",
+            shortcut_name="downsample",
+            head_name="fc",
         )

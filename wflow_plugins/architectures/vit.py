@@ -18,8 +18,13 @@ from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, Part
 from wflow_core.weights import WeightLayout
-from wflow_plugins.architectures.attention import STREAM, Heads, attend
-from wflow_plugins.architectures.transformer import Transformer, linear, norm, refuse_uneven
+from wflow_plugins.architectures.attention import STREAM, AttentionParts, multi_head_attention
+from wflow_plugins.architectures.transformer import (
+    Transformer,
+    check_divisible,
+    linear_parts,
+    norm_parts,
+)
 
 EPS = 1e-6
 
@@ -35,12 +40,12 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.qkv(x).chunk(3, -1)
-        mixed: Tensor = self.proj(attend(q, k, v, self.heads))
-        return mixed
+        outputs: Tensor = self.proj(multi_head_attention(q, k, v, self.heads))
+        return outputs
 
 
 class Block(nn.Module):
-    """Attention and a hidden layer, each added to the stream, each normalising what it reads."""
+    """Attention and a hidden layer, each after a LayerNorm and added to the stream."""
 
     def __init__(self, width: int, heads: int, hidden: int, qkv_bias: bool):
         super().__init__()
@@ -56,7 +61,7 @@ class Block(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """``[B, C, H, W] -> [B, outputs]``; tensors are called as those of the package timm."""
+    """``[B, C, H, W] -> [B, outputs]``, with tensor names as in the package timm."""
 
     def __init__(self, signature: Signature, config: Any):
         super().__init__()
@@ -83,27 +88,27 @@ class VisionTransformer(nn.Module):
 
 
 class Vit(Transformer):
-    """Patches of an image as tokens, blocks of attention, a linear layer on one token or the mean.
+    """Image patches as tokens, attention blocks, and a linear layer on one token or the mean.
 
-    Groups: ``stream``, of each block N ``blocks.N.heads``, ``.qk`` and ``.vo`` in each head, and
-    ``.hidden``; the channels ``input``, the places ``token`` and ``output`` are fixed.
+    Groups: ``stream``; for each block N ``blocks.N.heads``, in each head ``.qk`` and ``.vo``, and
+    ``.hidden``. ``input`` (channels), ``token`` (positions) and ``output`` are fixed.
 
     Source: Dosovitskiy et al. 2021 (arXiv 2010.11929).
 
     Raises:
-        UnsupportedError: inputs are no images, or patches do not fill them, or heads the width.
+        UnsupportedError: inputs are not images, patches do not divide them, or heads the width.
     """
 
     class Config(Options):
         patch: int = Field(4, ge=1, description="height and width of a patch, in pixels")
-        width: int = Field(64, ge=1, description="of the residual stream")
+        width: int = Field(64, ge=1, description="width of the residual stream")
         depth: int = Field(4, ge=1, description="number of blocks")
-        heads: int = Field(4, ge=1, description="of attention; they share the width")
-        mlp_ratio: float = Field(2.0, gt=0, description="units of a hidden layer, over the width")
+        heads: int = Field(4, ge=1, description="attention heads; must divide the width")
+        mlp_ratio: float = Field(2.0, gt=0, description="units of a hidden layer per unit of width")
         pool: Literal["class", "mean"] = Field(
-            "class", description="what is classified: a class token, or the mean of all tokens"
+            "class", description="input of the last layer: a class token, or the mean of all tokens"
         )
-        qkv_bias: bool = Field(True, description="queries, keys and values have biases")
+        qkv_bias: bool = Field(True, description="biases of queries, keys and values")
 
         @property
         def hidden(self) -> int:
@@ -115,13 +120,13 @@ class Vit(Transformer):
         c, inputs = self.config, signature.inputs
         if len(inputs) != 3 or any(side % c.patch for side in inputs[1:]):
             raise UnsupportedError(
-                f"vit cuts images (channels, height, width) into patches of {c.patch} x {c.patch}; "
-                f"got inputs of shape {list(inputs)}; choose an image task (with `flat: false` "
-                "where it has that option) and a patch that divides height and width"
+                f"vit needs images (channels, height, width) that patches of {c.patch} x {c.patch} "
+                f"divide, got inputs of shape {list(inputs)}; choose an image task (with `flat: "
+                "false` where it has that option) and a patch that divides height and width"
             )
-        refuse_uneven(c.width, c.heads)
+        check_divisible(c.width, c.heads)
 
-    def network(self) -> nn.Module:
+    def build_module(self) -> nn.Module:
         return VisionTransformer(self.signature, self.config)
 
     def define_symmetry(self) -> Symmetry:
@@ -139,22 +144,22 @@ class Vit(Transformer):
             Part("patch_embed.proj.bias", (STREAM,)),
         ]
         for name in (f"blocks.{number}" for number in range(c.depth)):
-            heads = Heads(name, c.heads, c.width // c.heads)
+            heads = AttentionParts(name, c.heads, c.width // c.heads)
             groups |= heads.groups() | {f"{name}.hidden": Group(c.hidden)}
             parts += self._block(name, heads)
         groups["output"] = Group(self.signature.outputs, "fixed")
-        parts += [*norm("norm"), *linear("head", "output", STREAM)]
+        parts += [*norm_parts("norm"), *linear_parts("head", "output", STREAM)]
         return Symmetry(groups, tuple(parts), WeightLayout.of_parameters(self.template))
 
-    def _block(self, name: str, heads: Heads) -> list[Part]:
+    def _block(self, name: str, heads: AttentionParts) -> list[Part]:
         qkv, bias = f"{name}.attn.qkv", self.config.qkv_bias
         return [
-            *norm(f"{name}.norm1"),
+            *norm_parts(f"{name}.norm1"),
             *heads.query(qkv, 0, bias),
             *heads.key(qkv, 1, bias),
             *heads.value(qkv, 2, bias),
             *heads.output(f"{name}.attn.proj"),
-            *norm(f"{name}.norm2"),
-            *linear(f"{name}.mlp.fc1", f"{name}.hidden", STREAM),
-            *linear(f"{name}.mlp.fc2", STREAM, f"{name}.hidden"),
+            *norm_parts(f"{name}.norm2"),
+            *linear_parts(f"{name}.mlp.fc1", f"{name}.hidden", STREAM),
+            *linear_parts(f"{name}.mlp.fc2", STREAM, f"{name}.hidden"),
         ]

@@ -14,16 +14,21 @@ from wflow_reference.options import table
 
 def commands() -> str:
     """A section a command; those of other distributions are left out."""
+    return "\n\n".join(_command(name, command) for name, command in documented().items())
+
+
+def documented() -> dict[str, click.Command]:
+    """Commands of the core and of the built-in plugins, by name."""
     context = click.Context(main)
     ours = [name for name, p in registry.commands().items() if p.distribution == DISTRIBUTION]
-    found = main.commands | {name: main.get_command(context, name) for name in sorted(ours)}
-    return "\n\n".join(_command(name, command) for name, command in found.items())
+    return main.commands | {name: main.get_command(context, name) for name in sorted(ours)}
 
 
 def _command(name: str, command: click.Command) -> str:
     context = click.Context(command, info_name=f"wflow {name}")
     usage = " ".join([f"wflow {name}", *command.collect_usage_pieces(context)])
-    shown = [p for p in command.params if isinstance(p, click.Option)]
+    options = (p for p in command.get_params(context) if isinstance(p, click.Option))
+    shown = [option for option in options if option.name != "help"]
     rows = [_option(option, context) for option in shown]
     text = [f"## `wflow {name}`", f"```text\n{usage}\n```", _help(command)]
     return "\n\n".join([*text, table(["option", "default", "meaning"], rows) if rows else ""])

@@ -6,9 +6,9 @@ import inspect
 from typing import Any
 
 from wflow_core import registry
-from wflow_core.interfaces.hook import HookSpecs
 from wflow_core.interfaces import needs as core_needs
 from wflow_core.interfaces.component import Component, Need
+from wflow_core.interfaces.hook import HookSpecs
 from wflow_plugins import needs as plugin_needs
 from wflow_reference.components import builtins, first, interface as class_of
 from wflow_reference.options import table
@@ -20,7 +20,7 @@ def kinds() -> str:
         [
             f"[{kind}]({kind}.md)",
             f"`{of.group}`",
-            f"`{of.interface.replace(':', '.')}`",
+            f"{{py:class}}`wflow_core.{class_of(kind).__name__}`",
             first(class_of(kind)),
         ]
         for kind, of in registry.KINDS.items()
@@ -33,15 +33,15 @@ def interface(kind: str) -> str:
     cls = class_of(kind)
     module, name = cls.__module__, cls.__name__
     text = [
-        f"- Interface: {{py:class}}`{name} <{module}.{name}>` in `{module}`",
+        f"- Class: {{py:class}}`wflow_core.{name}`, defined in `{module}`",
+        f"- Constructor: `{name}{_signature(cls.__init__)}`",
         f"- Entry-point group: `{registry.KINDS[kind].group}`",
-        f"- Built by `{name}{_signature(cls.__init__)}`",
         f"- {builtins(kind)}",
     ]
     found = {n: m for n, m in inspect.getmembers(cls) if _own(cls, n)}
     must = [_method(n, m) for n, m in found.items() if n in cls.__abstractmethods__]
     may = [_method(n, m) for n, m in found.items() if n not in cls.__abstractmethods__]
-    methods = [*_listed("You implement:", must), *_listed("Already there:", may)]
+    methods = [*_listed("To implement:", must), *_listed("With a default:", may)]
     return "\n\n".join(["\n".join(text), *methods])
 
 

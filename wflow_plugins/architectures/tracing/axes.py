@@ -1,4 +1,4 @@
-"""What an axis of a parameter ranges over, said by views and segments of groups."""
+"""Axes of parameters as views and segments of groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wflow_plugins.architectures.tracing.grouping import NO_GROUP, Grouping
 from wflow_plugins.architectures.tracing.units import IntArray
 
 Runs = list[tuple[int, int, int]]
-"""Group number, first and last unit; NONE for units that are fixed, numbered by their places."""
+"""Group number, first and last unit; for NO_GROUP, fixed units numbered by their positions."""
 
 
 @dataclass(frozen=True)
@@ -20,77 +20,81 @@ class AxisView:
 
     Attributes:
         sizes: of the axes of the view.
-        runs: of each; None for places that are features of an edge.
+        runs: of each axis of the view; None for positions that are features of an edge.
     """
 
     sizes: tuple[int, ...]
     runs: tuple[Runs | None, ...]
 
 
-def axis_view(of: Grouping, atoms: IntArray) -> AxisView | None:
-    """An axis that ranges over ``atoms``; None where no view says it."""
-    group, index, parent = of.group[atoms], of.index[atoms], of.parent[atoms]
+def axis_view(grouping: Grouping, atoms: IntArray) -> AxisView | None:
+    """The view of an axis with atoms ``[n]``; None where no view expresses it."""
+    group, index, parent = grouping.group[atoms], grouping.index[atoms], grouping.parent[atoms]
     if not (nested := (parent != NO_GROUP) & (group != NO_GROUP)).any():
-        return _flat(of, atoms, permutable_groups(of, group), index)
+        return _flat_view(grouping, atoms, permutable_groups(grouping, group), index)
     if not nested.all():
         return None
     heads = len(np.unique(parent))
     sizes = (heads, len(atoms) // heads)
     for major in (True, False):
-        laid = [_laid(x, sizes, major) for x in (parent, group, index, of.role[atoms])]
-        rows, inner = laid[0][:, 0], laid[1:]
-        if (laid[0] == laid[0][:, :1]).all() and all((x == x[:1]).all() for x in inner):
+        tables = [_table(x, sizes, major) for x in (parent, group, index, grouping.role[atoms])]
+        rows, inner = tables[0][:, 0], tables[1:]
+        if (tables[0] == tables[0][:, :1]).all() and all((x == x[:1]).all() for x in inner):
             if len(np.unique(rows)) < heads:
                 continue
-            outer = runs(of.group[rows], of.index[rows])
-            inside = _flat(of, _laid(atoms, sizes, major)[0], inner[0][0], inner[1][0])
-            if inside is None:
+            outer_runs = to_runs(grouping.group[rows], grouping.index[rows])
+            first = _table(atoms, sizes, major)[0]
+            inner_view = _flat_view(grouping, first, inner[0][0], inner[1][0])
+            if inner_view is None:
                 return None
-            both = [((heads,), (outer,)), (inside.sizes, inside.runs)]
+            both = [((heads,), (outer_runs,)), (inner_view.sizes, inner_view.runs)]
             (a, p), (b, q) = both if major else both[::-1]
             return AxisView((*a, *b), (*p, *q))
     return None
 
 
-def _flat(of: Grouping, atoms: IntArray, group: IntArray, index: IntArray) -> AxisView | None:
-    """Units of groups side by side, or of each unit several places."""
-    size, slot = len(atoms), of.role[atoms]
-    known = group != NO_GROUP
-    pairs = np.unique(np.stack([group, index])[:, known], axis=1).shape[1]
-    if pairs == known.sum():
-        return AxisView((size,), (runs(group, index),))
-    if not known.all() or size % pairs:
+def _flat_view(
+    grouping: Grouping, atoms: IntArray, group: IntArray, index: IntArray
+) -> AxisView | None:
+    """Units of groups side by side, or several positions of each unit."""
+    size, role = len(atoms), grouping.role[atoms]
+    grouped = group != NO_GROUP
+    units = np.unique(np.stack([group, index])[:, grouped], axis=1).shape[1]
+    if units == grouped.sum():
+        return AxisView((size,), (to_runs(group, index),))
+    if not grouped.all() or size % units:
         return None
-    sizes = (pairs, size // pairs)
+    sizes = (units, size // units)
     for major in (True, False):
-        groups, units, slots = (_laid(x, sizes, major) for x in (group, index, slot))
-        same = (groups == groups[:, :1]).all() and (units == units[:, :1]).all()
-        if same and (slots == slots[:1]).all():
-            laid = runs(groups[:, 0], units[:, 0])
-            return AxisView(sizes, (laid, None)) if major else AxisView(sizes[::-1], (None, laid))
+        groups, indices, roles = (_table(x, sizes, major) for x in (group, index, role))
+        same = (groups == groups[:, :1]).all() and (indices == indices[:, :1]).all()
+        if same and (roles == roles[:1]).all():
+            runs = to_runs(groups[:, 0], indices[:, 0])
+            return AxisView(sizes, (runs, None)) if major else AxisView(sizes[::-1], (None, runs))
     return None
 
 
-def runs(group: IntArray, index: IntArray) -> Runs:
-    """Consecutive units of one group."""
-    places = np.where(group == NO_GROUP, np.cumsum(group == NO_GROUP) - 1, index)
-    cut = np.flatnonzero((np.diff(group) != 0) | (np.diff(places) != 1)) + 1
-    pieces = np.split(np.arange(len(group)), cut)
-    return [(int(group[p[0]]), int(places[p[0]]), int(places[p[-1]]) + 1) for p in pieces]
+def to_runs(group: IntArray, index: IntArray) -> Runs:
+    """Runs of consecutive units of one group."""
+    number = np.where(group == NO_GROUP, np.cumsum(group == NO_GROUP) - 1, index)
+    ends = np.flatnonzero((np.diff(group) != 0) | (np.diff(number) != 1)) + 1
+    runs = np.split(np.arange(len(group)), ends)
+    return [(int(group[r[0]]), int(number[r[0]]), int(number[r[-1]]) + 1) for r in runs]
 
 
-def to_segments(of: Grouping, laid: Runs | None, fixed: str) -> Axis:
-    """Runs as segments; fixed units belong to the group ``fixed``."""
-    if laid is None:
+def to_segments(grouping: Grouping, runs: Runs | None, fixed: str) -> Axis:
+    """Runs as segments of groups; fixed units belong to the group ``fixed``."""
+    if runs is None:
         return None
-    return tuple((fixed if g == NO_GROUP else of.names[g], a, b) for g, a, b in laid)
+    return tuple((fixed if g == NO_GROUP else grouping.names[g], a, b) for g, a, b in runs)
 
 
-def permutable_groups(of: Grouping, group: IntArray) -> IntArray:
-    """Group numbers, NONE for groups that are fixed."""
-    free = np.array([*of.permutable, False])
-    return np.where(free[group], group, NO_GROUP)
+def permutable_groups(grouping: Grouping, group: IntArray) -> IntArray:
+    """Group numbers, with NO_GROUP in place of fixed groups."""
+    permutable = np.array([*grouping.permutable, False])
+    return np.where(permutable[group], group, NO_GROUP)
 
 
-def _laid(x: np.ndarray, sizes: tuple[int, int], major: bool) -> np.ndarray:
+def _table(x: np.ndarray, sizes: tuple[int, int], major: bool) -> np.ndarray:
+    """An axis as a table of these sizes, whose rows lie together where ``major``."""
     return x.reshape(sizes) if major else x.reshape(sizes[::-1]).T

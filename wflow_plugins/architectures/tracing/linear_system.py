@@ -7,33 +7,33 @@ from fractions import Fraction
 from math import lcm
 
 Row = dict[int, int]
-"""Variable -> coefficient, where it is not zero."""
+"""Variable -> nonzero coefficient."""
 
 
-def add(one: Row, other: Row, times: int = 1) -> Row:
-    """``one + times * other``."""
-    total = dict(one)
-    for variable, coefficient in other.items():
-        total[variable] = total.get(variable, 0) + times * coefficient
+def add(first: Row, second: Row, factor: int = 1) -> Row:
+    """``first + factor * second``."""
+    total = dict(first)
+    for variable, coefficient in second.items():
+        total[variable] = total.get(variable, 0) + factor * coefficient
     return {v: c for v, c in total.items() if c}
 
 
 def nullspace(rows: Iterable[Row], variables: Sequence[int]) -> list[Row]:
-    """A basis, in whole numbers, of what solves ``row = 0`` for all rows."""
+    """An integer basis of the solutions of ``row = 0`` for all rows."""
     pivots: dict[int, dict[int, Fraction]] = {}
     for row in {tuple(sorted(r.items())): r for r in rows}.values():
-        reduce_axes = _reduce({v: Fraction(c) for v, c in row.items()}, pivots)
-        if reduce_axes:
-            # The last variable is solved for, so that the first ones are left to be chosen.
-            pivot = max(reduce_axes)
-            solved = {v: -c / reduce_axes[pivot] for v, c in reduce_axes.items() if v != pivot}
-            for other, of in pivots.items():
-                pivots[other] = _substitute(of, pivot, solved)
-            pivots[pivot] = solved
+        reduced = _reduce({v: Fraction(c) for v, c in row.items()}, pivots)
+        if reduced:
+            # Solve for the last variable, so that the first ones stay free.
+            pivot = max(reduced)
+            solution = {v: -c / reduced[pivot] for v, c in reduced.items() if v != pivot}
+            for other, expression in pivots.items():
+                pivots[other] = _substitute(expression, pivot, solution)
+            pivots[pivot] = solution
     basis = []
     for free in (v for v in variables if v not in pivots):
         vector = {free: Fraction(1)}
-        vector |= {p: of[free] for p, of in pivots.items() if of.get(free)}
+        vector |= {p: e[free] for p, e in pivots.items() if e.get(free)}
         scale = lcm(*(c.denominator for c in vector.values()))
         basis.append({v: int(c * scale) for v, c in vector.items()})
     return basis
@@ -48,12 +48,12 @@ def _reduce(
 
 
 def _substitute(
-    row: dict[int, Fraction], variable: int, by: dict[int, Fraction]
+    row: dict[int, Fraction], variable: int, expression: dict[int, Fraction]
 ) -> dict[int, Fraction]:
     if variable not in row:
         return row
-    made = dict(row)
-    times = made.pop(variable)
-    for v, c in by.items():
-        made[v] = made.get(v, Fraction(0)) + times * c
-    return {v: c for v, c in made.items() if c}
+    result = dict(row)
+    factor = result.pop(variable)
+    for v, c in expression.items():
+        result[v] = result.get(v, Fraction(0)) + factor * c
+    return {v: c for v, c in result.items() if c}

@@ -1,7 +1,8 @@
-"""Which units the program treats alike.
+"""Which units the program treats alike, by colour refinement.
 
-Every atom gets a hash of the values that it labels and of the atoms that it meets. Units whose
-atoms have the same hashes may be exchanged; the hash of an atom tells the axes of one unit apart.
+Every atom starts with a hash of the values that it labels; each round mixes in the colours of the
+atoms that it was unified with. Units whose atoms have equal colours may be exchanged, and the
+colour of an atom distinguishes the axes of one unit. Source: Weisfeiler & Leman 1968.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from wflow_plugins.architectures.tracing.tracer import Tracer
 from wflow_plugins.architectures.tracing.units import IntArray
 
 HashArray = NDArray[np.uint64]
-ROUNDS = 12
+MAX_ROUNDS = 12
 
 
 def hash_words(*words: HashArray | IntArray | int) -> HashArray:
-    """A hash of words (splitmix64)."""
+    """A hash of words, which broadcast (splitmix64)."""
     total: HashArray = np.zeros(1, np.uint64)
     for word in words:
         total = total + np.asarray(word).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
@@ -28,39 +29,41 @@ def hash_words(*words: HashArray | IntArray | int) -> HashArray:
 
 
 def refine_colors(t: Tracer) -> HashArray:
-    """``[atoms]``: what the program does with each atom."""
-    kind = np.zeros(len(t.units.root), np.uint64)
+    """``[atoms]``: the colour of each atom, a hash of its use in the program."""
+    color = np.zeros(len(t.units.root), np.uint64)
     for value in t.values:
         for number, factor in enumerate(value.factors):
             atoms, tags = (x.ravel() for x in factor.labels)
-            known = atoms > 0
-            np.add.at(kind, atoms[known], hash_words(value.number, number, tags[known]))
-    for number, atoms, places in t.places:
-        np.add.at(kind, atoms, hash_words(number, 2, places))
+            has_unit = atoms > 0
+            hashes = hash_words(value.number, number, tags[has_unit])
+            np.add.at(color, atoms[has_unit], hashes)
+    for number, atoms, positions in t.positions:
+        np.add.at(color, atoms, hash_words(number, 2, positions))
     first, second, operation = _edges(t)
-    count = len(np.unique(kind))
-    for _ in range(ROUNDS):
-        refined = hash_words(kind)
-        np.add.at(refined, first, hash_words(kind[second], operation))
-        np.add.at(refined, second, hash_words(kind[first], operation, 1))
-        kind, before, count = refined, count, len(np.unique(refined))
+    count = len(np.unique(color))
+    for _ in range(MAX_ROUNDS):
+        refined = hash_words(color)
+        np.add.at(refined, first, hash_words(color[second], operation))
+        np.add.at(refined, second, hash_words(color[first], operation, 1))
+        color, before, count = refined, count, len(np.unique(refined))
         if count == before:
             break
-    return kind
+    return color
 
 
 def used_atoms(t: Tracer) -> NDArray[np.bool_]:
-    """``[atoms]``: whether anything is done with an atom."""
-    alive = np.zeros(len(t.units.root), np.bool_)
+    """``[atoms]``: whether any operation uses an atom."""
+    used = np.zeros(len(t.units.root), np.bool_)
     for value in t.values:
         for factor in value.factors if value.parameter is None else ():
-            alive[factor.atoms[factor.atoms > 0]] = True
+            used[factor.atoms[factor.atoms > 0]] = True
     first, second, _ = _edges(t)
-    alive[first] = alive[second] = True
-    return alive
+    used[first] = used[second] = True
+    return used
 
 
 def _edges(t: Tracer) -> tuple[IntArray, IntArray, IntArray]:
+    """``[edges]`` each: first atom, second atom, number of the operation."""
     edges = [e for e in t.units.edges if len(e[0])]
     if not edges:
         return (np.zeros(0, np.int64),) * 3

@@ -1,9 +1,10 @@
-"""How the units of values scale when those of parameters do.
+"""Equations between the scales of units in parameters and in activations.
 
-A unit's factor in a value is a monomial in the factors of the parameters that it has passed, one
-variable a parameter and a stratum (units of one group that the program treats alike): a linear
-layer multiplies, a sum needs equal monomials, a contraction needs them to cancel, an activation
-lets some through. Statements are collected while tracing, and evaluated when groups are known.
+A unit's scale in a value is a monomial in the scales of the parameters before it, with one variable
+per parameter and stratum (units of one group that the program treats alike). A linear layer
+multiplies monomials, a sum requires equal ones, a contraction requires them to cancel, and an
+activation commutes with some. Constraints are recorded while tracing and evaluated when groups are
+known.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ from wflow_plugins.architectures.tracing.units import ZERO, IntArray
 if TYPE_CHECKING:
     from wflow_plugins.architectures.tracing.values import Value
 
-Scaling = Literal["nonzero", "positive", "sign", "none"]
+Scaling = Literal["none", "sign", "positive", "nonzero"]
+"""The factors that an operation commutes with, as ``Group.scaling`` has them."""
 OperandAtoms = Sequence[IntArray | None]
-"""The atoms of each input at the places of the output's, None where it ranges over no unit."""
+"""The atoms of each operand at the result's positions; None where it ranges over no unit."""
 
-SKIP = -2
-NOTHING = -1
+ZERO_ENTRY, NO_STRATUM = -2, -1
+"""In place of a stratum: an entry that is zero, and one that ranges over no permutable unit."""
 
 
 class ScaleEquations:
-    """Statements of a trace, then the equations that they make.
+    """Constraints of a trace, then the equations that follow from them.
 
     Attributes:
         equations: group -> rows that must vanish in the exponents of its variables.
@@ -37,7 +39,7 @@ class ScaleEquations:
     """
 
     def __init__(self) -> None:
-        self._statements: list[Callable[[], None]] = []
+        self._constraints: list[Callable[[], None]] = []
         self.equations: dict[int, list[Row]] = defaultdict(list)
         self.positive: dict[int, list[Row]] = defaultdict(list)
         self.sign: dict[int, list[Row]] = defaultdict(list)
@@ -48,18 +50,18 @@ class ScaleEquations:
     def evaluate(
         self, stratum: IntArray, group: IntArray, variables: Iterable[tuple[Value, int, int]]
     ) -> None:
-        """Make the equations.
+        """Derive the equations.
 
         Args:
-            stratum: of each atom, NOTHING where its unit is in no permutable group.
+            stratum: of each atom; NO_STRATUM where its unit is in no permutable group.
             group: of each stratum.
             variables: (parameter, stratum, number of the variable).
         """
         self._stratum, self._group = stratum, group
-        for value, of, variable in variables:
-            self._monomials[value.number][of] = {variable: 1}
-        for statement in self._statements:
-            statement()
+        for value, s, variable in variables:
+            self._monomials[value.number][s] = {variable: 1}
+        for constraint in self._constraints:
+            constraint()
 
     def product(
         self,
@@ -68,107 +70,110 @@ class ScaleEquations:
         kept: Sequence[tuple[IntArray, OperandAtoms]],
         contracted: Sequence[OperandAtoms] = (),
     ) -> None:
-        """Monomials multiply, each to the power given; over contracted units they cancel."""
+        """Multiply monomials, each to its exponent; over contracted units they must cancel."""
 
-        def state() -> None:
-            for atoms, of in kept:
-                for row in self._strata([atoms, *of]):
-                    self._cancel(inputs, row[1:], self._group_of(row[0]))
-                    self._set(out, row[0], self._total(inputs, row[1:], self._group_of(row[0])))
-            for of in contracted:
-                for row in self._strata(of):
-                    self._cancel(inputs, row)
+        def constraint() -> None:
+            for atoms, operand_atoms in kept:
+                for row in self._strata([atoms, *operand_atoms]):
+                    group = self._group_of(row[0])
+                    self._require_cancel(inputs, row[1:], group)
+                    self._set(out, row[0], self._product(inputs, row[1:], group))
+            for operand_atoms in contracted:
+                for row in self._strata(operand_atoms):
+                    self._require_cancel(inputs, row)
 
-        self._statements.append(state)
+        self._constraints.append(constraint)
 
     def equal(
         self, out: Value, inputs: Sequence[Value], kept: Sequence[tuple[IntArray, OperandAtoms]]
     ) -> None:
-        """Monomials agree; a constant other than zero lets none through."""
+        """Require equal monomials; next to a nonzero constant, the monomial 1."""
 
-        def state() -> None:
-            for atoms, of in kept:
-                for out_of, *rest in self._strata([atoms, *of]):
+        def constraint() -> None:
+            for atoms, operand_atoms in kept:
+                for out_stratum, *rest in self._strata([atoms, *operand_atoms]):
                     for value, stratum in zip(inputs, rest, strict=True):
-                        if self._group_of(stratum) != self._group_of(out_of):
-                            self._cancel([(value, 1)], [stratum])
-                            stratum = SKIP if stratum == SKIP else NOTHING
-                        if stratum != SKIP and not value.is_zero:
-                            self._set(out, out_of, self._get(value, stratum))
+                        if self._group_of(stratum) != self._group_of(out_stratum):
+                            self._require_cancel([(value, 1)], [stratum])
+                            stratum = ZERO_ENTRY if stratum == ZERO_ENTRY else NO_STRATUM
+                        if stratum != ZERO_ENTRY and not value.is_zero:
+                            self._set(out, out_stratum, self._monomial(value, stratum))
 
-        self._statements.append(state)
+        self._constraints.append(constraint)
 
-    def carry(self, out: Value, inputs: Sequence[Value], scaling: Scaling = "nonzero") -> None:
-        """Units keep their monomials, as far as an activation lets them through."""
+    def propagate(self, out: Value, inputs: Sequence[Value], scaling: Scaling = "nonzero") -> None:
+        """Pass monomials on through an operation that commutes with ``scaling``."""
 
-        def state() -> None:
-            for (stratum,) in self._strata([f.atoms for f in out.factors], apart=True):
+        def constraint() -> None:
+            for (stratum,) in self._strata([f.atoms for f in out.factors], separate=True):
                 for value in inputs:
                     if stratum in self._monomials[value.number]:
-                        self._set(out, stratum, self._get(value, stratum))
+                        self._set(out, stratum, self._monomial(value, stratum))
                 if stratum >= 0:
-                    self._limit(stratum, self._get(out, stratum), scaling)
+                    self._restrict(stratum, self._monomial(out, stratum), scaling)
 
-        self._statements.append(state)
+        self._constraints.append(constraint)
 
-    def kill(self, value: Value) -> None:
-        """No factor may reach a value."""
+    def forbid(self, value: Value) -> None:
+        """Require the monomial 1 of all units of a value."""
 
-        def state() -> None:
-            for (stratum,) in self._strata([f.atoms for f in value.factors], apart=True):
+        def constraint() -> None:
+            for (stratum,) in self._strata([f.atoms for f in value.factors], separate=True):
                 if stratum >= 0:
-                    self._limit(stratum, self._get(value, stratum), "none")
+                    self._restrict(stratum, self._monomial(value, stratum), "none")
 
-        self._statements.append(state)
+        self._constraints.append(constraint)
 
-    def _strata(self, arrays: OperandAtoms, apart: bool = False) -> list[list[int]]:
-        """The different rows of strata that meet at the places of arrays."""
-        if apart:
-            flat = [self._of(a).ravel() for a in arrays if a is not None]
+    def _strata(self, arrays: OperandAtoms, separate: bool = False) -> list[list[int]]:
+        """The distinct rows of strata over the positions of arrays, or the distinct strata."""
+        if separate:
+            flat = [self._strata_of(a).ravel() for a in arrays if a is not None]
             return [[s] for s in np.unique(np.concatenate(flat)).tolist()] if flat else []
         size = max((a.size for a in arrays if a is not None), default=0)
-        none = np.full(size, NOTHING)
-        rows = np.stack([none if a is None else self._of(a).ravel() for a in arrays], 1)
-        found: list[list[int]] = np.unique(rows, axis=0).tolist()
-        return found
+        none = np.full(size, NO_STRATUM)
+        columns = [none if a is None else self._strata_of(a).ravel() for a in arrays]
+        rows: list[list[int]] = np.unique(np.stack(columns, 1), axis=0).tolist()
+        return rows
 
-    def _of(self, atoms: IntArray) -> IntArray:
-        known = self._stratum[np.maximum(atoms, 0)]
-        return np.where(atoms > 0, known, np.where(atoms == ZERO, SKIP, NOTHING))
+    def _strata_of(self, atoms: IntArray) -> IntArray:
+        stratum = self._stratum[np.maximum(atoms, 0)]
+        return np.where(atoms > 0, stratum, np.where(atoms == ZERO, ZERO_ENTRY, NO_STRATUM))
 
-    def _get(self, value: Value, stratum: int) -> Row:
+    def _monomial(self, value: Value, stratum: int) -> Row:
         return self._monomials[value.number].get(stratum, {})
 
     def _group_of(self, stratum: int) -> int:
-        return int(self._group[stratum]) if stratum >= 0 else NOTHING
+        return int(self._group[stratum]) if stratum >= 0 else NO_STRATUM
 
-    def _total(self, inputs: Sequence[tuple[Value, int]], strata: Sequence[int], group: int) -> Row:
+    def _product(
+        self, inputs: Sequence[tuple[Value, int]], strata: Sequence[int], group: int
+    ) -> Row:
         """The product of the inputs' monomials, of units of one group."""
         total: Row = {}
-        for (value, power), stratum in zip(inputs, strata, strict=True):
-            if self._group_of(stratum) == group != NOTHING:
-                total = add(total, self._get(value, stratum), power)
+        for (value, exponent), stratum in zip(inputs, strata, strict=True):
+            if self._group_of(stratum) == group != NO_STRATUM:
+                total = add(total, self._monomial(value, stratum), exponent)
         return total
 
-    def _cancel(
-        self, inputs: Sequence[tuple[Value, int]], strata: Sequence[int], but: int = NOTHING
+    def _require_cancel(
+        self, inputs: Sequence[tuple[Value, int]], strata: Sequence[int], skip: int = NO_STRATUM
     ) -> None:
-        """Nothing remains of monomials, group by group, but for one group."""
-        for group in {self._group_of(s) for s in strata} - {but, NOTHING}:
-            self._equate(group, self._total(inputs, strata, group))
+        """Require the product 1 of the monomials of each group but ``skip``."""
+        for group in {self._group_of(s) for s in strata} - {skip, NO_STRATUM}:
+            self._require_zero(group, self._product(inputs, strata, group))
 
     def _set(self, out: Value, stratum: int, monomial: Row) -> None:
-        """What an output's monomial is; all that it is said to be must agree."""
+        """Set the monomial of an output; all that are set must be equal."""
         if stratum < 0:
             return
-        known = self._monomials[out.number].setdefault(stratum, monomial)
-        self._equate(int(self._group[stratum]), add(known, monomial, -1))
+        first = self._monomials[out.number].setdefault(stratum, monomial)
+        self._require_zero(int(self._group[stratum]), add(first, monomial, -1))
 
-    def _equate(self, group: int, row: Row) -> None:
+    def _require_zero(self, group: int, row: Row) -> None:
         if row:
             self.equations[group].append(row)
 
-    def _limit(self, stratum: int, monomial: Row, scaling: Scaling) -> None:
+    def _restrict(self, stratum: int, monomial: Row, scaling: Scaling) -> None:
         if monomial and scaling != "nonzero":
-            table = {"positive": self.positive, "sign": self.sign, "none": self.equations}[scaling]
-            table[int(self._group[stratum])].append(monomial)
+            tables = {"positive": self.positive, "sign": self.sign, "none": self.equations}
+            tables[scaling][int(self._group[stratum])].append(monomial)

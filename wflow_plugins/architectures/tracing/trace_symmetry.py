@@ -1,4 +1,4 @@
-"""What a trace finds, and how much of the module that is."""
+"""The symmetry of a traced module, and the fraction of its weights that it covers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from wflow_plugins.architectures.tracing.verify import counterexamples, remove_f
 
 @dataclass(frozen=True)
 class TracedSymmetry:
-    """The symmetry that was found in a module.
+    """The symmetry of a traced module.
 
     Attributes:
         groups, parts: as an architecture describes them.
-        notes: what was left fixed or unscaled, where, and why.
+        notes: what is fixed or not scaled for lack of a proof, where, and why.
         coverage: the fraction of the entries of all weights' axes that lie on permutable groups.
     """
 
@@ -38,54 +38,52 @@ class TracedSymmetry:
     notes: tuple[Note, ...]
     coverage: float
 
-    def symmetry(self, module: nn.Module) -> Symmetry:
-        """Bound to the module's weights."""
+    def bind(self, module: nn.Module) -> Symmetry:
+        """The symmetry of the module's weights and buffers."""
         layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
         return Symmetry(self.groups, self.parts, *layouts)
 
 
-def traced(
+def trace_groups(
     module: nn.Module, inputs: Sequence[Tensor] | Tensor
 ) -> tuple[dict[str, Group], tuple[Part, ...]]:
-    """Groups and parts of a module; ``find`` says more.
+    """Groups and parts of a module; see ``trace_symmetry``.
 
     Raises:
         UnsupportedError: torch.export cannot capture the module.
     """
-    found = find(module, inputs)
-    return found.groups, found.parts
+    result = trace_symmetry(module, inputs)
+    return result.groups, result.parts
 
 
-def find(module: nn.Module, inputs: Sequence[Tensor] | Tensor, trials: int = 2) -> TracedSymmetry:
+def trace_symmetry(
+    module: nn.Module, inputs: Sequence[Tensor] | Tensor, trials: int = 2
+) -> TracedSymmetry:
     """The symmetry of a module in evaluation mode.
 
-    What the rules cannot prove stays fixed. What they claim is tried in float64, one group at
-    a time, on random inputs with random elements: what fails is fixed, too.
+    Units without a proof by the rules stay fixed. Every result is then tested in float64, one group
+    at a time, on random inputs with random elements; a group that fails becomes fixed.
 
     Args:
-        inputs: an example of what the module takes, with a batch of at least two.
-        trials: elements a group.
+        inputs: example arguments of the module, with a batch of at least two.
+        trials: random elements per group.
 
     Raises:
         UnsupportedError: torch.export cannot capture the module.
 
-    Source: groups by how units are wired, Godfrey et al. 2022 (arXiv 2205.14258).
+    Source: groups from the wiring of units, Godfrey et al. 2022 (arXiv 2205.14258).
     """
-    given = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    t = trace_module(module, given)
+    args = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    t = trace_module(module, args)
     buffers = frozenset(slot.name for slot in WeightLayout.of_buffers(module).slots)
-    of, drafts, fixed = _drafted(t, buffers)
-    scaled, parts = ScaleSolver(t, of, buffers).scaled(drafts)
-    groups, parts = _used({**fixed, **scaled}, parts)
-    failed = counterexamples(module, groups, parts, given, trials)
-    for name, what in failed.items():
+    grouping, unscaled, fixed_groups = _group_and_build(t, buffers)
+    scaled_groups, parts = ScaleSolver(t, grouping, buffers).solve(unscaled)
+    groups, parts = _drop_unused({**fixed_groups, **scaled_groups}, parts)
+    failed = counterexamples(module, groups, parts, args, trials)
+    for name, action in failed.items():
         t.operation = "verification"
-        t.add_note(
-            name,
-            f"random {what}utations change the outputs"
-            if what == "perm"
-            else "random scales change the outputs",
-        )
+        what = "permutations" if action == "perm" else "scales"
+        t.add_note(name, f"random {what} change the outputs")
     groups, parts = remove_failed(groups, parts, failed)
     layout = WeightLayout.of_parameters(module)
     return TracedSymmetry(groups, parts, tuple(t.notes), coverage(groups, parts, layout))
@@ -93,33 +91,38 @@ def find(module: nn.Module, inputs: Sequence[Tensor] | Tensor, trials: int = 2) 
 
 def coverage(groups: dict[str, Group], parts: tuple[Part, ...], layout: WeightLayout) -> float:
     """The fraction of the entries of all axes of parameters that lie on permutable groups."""
-    free = total = 0
+    permutable = total = 0
     for part in parts:
         if part.buffer:
             continue
-        bound = ResolvedView.of(part, groups, layout)
-        for axis in bound.axes:
+        resolved = ResolvedView.of(part, groups, layout)
+        for axis in resolved.axes:
             for group, start, stop in axis or ():
                 total += stop - start
-                free += (stop - start) * groups[group].permutable
-    return free / total if total else 0.0
+                permutable += (stop - start) * groups[group].permutable
+    return permutable / total if total else 0.0
 
 
-def _drafted(t: Tracer, buffers: frozenset[str]) -> tuple[Grouping, list[UnscaledPart], dict[str, Group]]:
-    """Parts that say all groups; units that cannot be said are fixed until they do."""
+def _group_and_build(
+    t: Tracer, buffers: frozenset[str]
+) -> tuple[Grouping, list[UnscaledPart], dict[str, Group]]:
+    """Groups, the parts that express them, and the fixed groups of the parts.
+
+    Units that no part can express are fixed, and groups made anew, until parts express all.
+    """
     while True:
-        of = group_units(t)
-        drafter = PartBuilder(t, of, buffers)
+        grouping = group_units(t)
+        builder = PartBuilder(t, grouping, buffers)
         try:
-            return of, drafter.build(), drafter.fixed
-        except NotExpressible as unsaid:
+            return grouping, builder.build(), builder.fixed_groups
+        except NotExpressible as error:
             t.operation = "parts"
-            t.fix(unsaid.atoms, unsaid.why)
+            t.fix(error.atoms, error.reason)
 
 
-def _used(
+def _drop_unused(
     groups: dict[str, Group], parts: tuple[Part, ...]
 ) -> tuple[dict[str, Group], tuple[Part, ...]]:
-    """Groups that lie on some part."""
-    to_segments = {g for p in parts for axis in p.axes if isinstance(axis, tuple) for g, _, _ in axis}
-    return {name: group for name, group in groups.items() if name in to_segments}, parts
+    """Groups without those that no part ranges over."""
+    used = {g for p in parts for axis in p.axes if isinstance(axis, tuple) for g, _, _ in axis}
+    return {name: group for name, group in groups.items() if name in used}, parts

@@ -39,9 +39,7 @@ def broadcast(values: Sequence[Value]) -> list[Operand]:
     return [(v, range(last - len(v.shape), last)) for v in values]
 
 
-def propagate_fixed_axes(
-    t: Tracer, operands: Sequence[Operand], reason: str | None = None
-) -> None:
+def propagate_fixed_axes(t: Tracer, operands: Sequence[Operand], reason: str | None = None) -> None:
     """Fix axes in all operands that are fixed in any of them; see ``fix_axes``."""
     fixed = {axes[i] for v, axes in operands for i in range(len(axes)) if v.is_fixed(i)}
     for value, axes in operands:

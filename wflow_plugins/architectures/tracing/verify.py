@@ -1,4 +1,4 @@
-"""Every claim is tried: random elements of each group must keep what the module computes."""
+"""Tests of a symmetry: random elements of each group must not change the module's outputs."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ def counterexamples(
     inputs: Sequence[Tensor],
     trials: int,
 ) -> dict[str, str]:
-    """Groups whose claims fail in float64, and which: ``perm`` or ``scale``."""
-    world = _World(module, groups, parts, inputs)
+    """Groups whose random ``perm`` or ``scale`` changes the outputs in float64, and which."""
+    test = _InvarianceTest(module, groups, parts, inputs)
     failed: dict[str, str] = {}
     for name in groups:
-        for what in ("perm", "scale"):
-            if name not in failed and not all(world.keeps(name, what, i) for i in range(trials)):
-                failed[name] = what
+        for action in ("perm", "scale"):
+            passed = name in failed or all(test.passes(name, action, i) for i in range(trials))
+            if not passed:
+                failed[name] = action
     return failed
 
 
-class _World:
-    """A module in float64 with its weights stirred, random inputs, and what it computes."""
+class _InvarianceTest:
+    """A module in float64 with perturbed weights, random inputs, and its outputs."""
 
     def __init__(
         self,
@@ -50,57 +51,60 @@ class _World:
         self.module = deepcopy(module).double().eval()
         layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
         self.symmetry = Symmetry(groups, parts, *layouts)
-        self.inputs = tuple(self._drawn(x) for x in inputs)
-        to_segments, buffers = layouts[0].by_name, layouts[1].by_name
-        held = dict(self.module.state_dict())
-        self.state = {n: self._stirred(held[n]) for n in to_segments}
+        self.inputs = tuple(self._random_like(x) for x in inputs)
+        parameters, buffers = layouts[0].by_name, layouts[1].by_name
+        tensors = dict(self.module.state_dict())
+        self.state = {n: self._perturb(tensors[n]) for n in parameters}
         self.state |= {
-            n: self._stirred(held[n], positive=True) for n in buffers if held[n].is_floating_point()
+            n: self._perturb(tensors[n], positive=True)
+            for n in buffers
+            if tensors[n].is_floating_point()
         }
         self.before = self._outputs(self.state)
 
-    def keeps(self, name: str, what: str, seed: int) -> bool:
-        """Whether random permutations or scales of a group change nothing."""
-        drawn = self.symmetry.random(1, self.generator.manual_seed(seed + 1), torch.float64)
-        if name not in (moved := getattr(drawn, what)):
+    def passes(self, name: str, action: str, seed: int) -> bool:
+        """Whether a random permutation or scale of a group leaves the outputs unchanged."""
+        element = self.symmetry.random(1, self.generator.manual_seed(seed + 1), torch.float64)
+        if name not in (actions := getattr(element, action)):
             return True
-        after = self._outputs(self._moved(name, GroupElement(**{what: {name: moved[name]}})))
+        single = GroupElement(**{action: {name: actions[name]}})
+        after = self._outputs(self._act(name, single))
         return all(
             bool(((a - b).abs() <= TOLERANCE * (1 + b.abs().max())).all())
             for a, b in zip(after, self.before, strict=True)
         )
 
-    def _moved(self, name: str, element: GroupElement) -> dict[str, Tensor]:
-        """The tensors that a group lies on moved, the others as they are."""
+    def _act(self, name: str, element: GroupElement) -> dict[str, Tensor]:
+        """The state after an element of one group."""
         state = dict(self.state)
         for part in self.symmetry.parts:
             if any(name == group for axis in part.axes for group, _, _ in axis or ()):
                 tensor, (start, stop) = state[part.part.tensor], part.rows
-                moved = part.act(read_part(part, tensor[None]), element)[0]
+                block = part.act(read_part(part, tensor[None]), element)[0]
                 rows = tensor.clone().reshape(tensor.shape[0] if tensor.ndim else 1, -1)
-                rows[start:stop] = moved.reshape(stop - start, -1)
+                rows[start:stop] = block.reshape(stop - start, -1)
                 state[part.part.tensor] = rows.reshape(tensor.shape)
         return state
 
     def _outputs(self, state: dict[str, Tensor]) -> list[Tensor]:
-        usual = torch.get_default_dtype()
-        torch.set_default_dtype(torch.float64)  # for tensors that the module makes itself
+        default = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)  # for tensors that the module creates itself
         try:
             with torch.no_grad():
-                made = functional_call(self.module, state, self.inputs)
+                outputs = functional_call(self.module, state, self.inputs)
         finally:
-            torch.set_default_dtype(usual)
-        return [x for x in _leaves(made) if x.is_floating_point()]
+            torch.set_default_dtype(default)
+        return [x for x in _leaves(outputs) if x.is_floating_point()]
 
-    def _stirred(self, held: Tensor, positive: bool = False) -> Tensor:
-        """Values that are all different, of their own size; variances stay positive."""
+    def _perturb(self, tensor: Tensor, positive: bool = False) -> Tensor:
+        """Distinct values of the same magnitude; variances stay positive."""
         if positive:
-            factor = 0.5 + torch.rand(held.shape, generator=self.generator).double()
-            return (0.1 + held.abs()) * factor
-        size = 0.1 + 0.3 * held.abs()
-        return held + size * torch.randn(held.shape, generator=self.generator).double()
+            factor = 0.5 + torch.rand(tensor.shape, generator=self.generator).double()
+            return (0.1 + tensor.abs()) * factor
+        size = 0.1 + 0.3 * tensor.abs()
+        return tensor + size * torch.randn(tensor.shape, generator=self.generator).double()
 
-    def _drawn(self, x: Tensor) -> Tensor:
+    def _random_like(self, x: Tensor) -> Tensor:
         if x.is_floating_point():
             return torch.randn(x.shape, generator=self.generator).double()
         if x.dtype == torch.bool:
@@ -109,32 +113,32 @@ class _World:
         return torch.randint(low, high + 1, x.shape, generator=self.generator, dtype=x.dtype)
 
 
-def _leaves(made: Any) -> list[Tensor]:
-    if isinstance(made, Tensor):
-        return [made]
-    items = made.values() if isinstance(made, Mapping) else made
+def _leaves(tree: Any) -> list[Tensor]:
+    if isinstance(tree, Tensor):
+        return [tree]
+    items = tree.values() if isinstance(tree, Mapping) else tree
     return [x for item in items if item is not None for x in _leaves(item)]
 
 
 def remove_failed(
     groups: Mapping[str, Group], parts: tuple[Part, ...], failed: Mapping[str, str]
 ) -> tuple[dict[str, Group], tuple[Part, ...]]:
-    """The same with what failed fixed, or not scaled."""
+    """Groups and parts with the failed groups fixed (``perm``) and without scaling."""
     kept = dict(groups)
-    for name, what in failed.items():
+    for name, action in failed.items():
         kept[name] = replace(kept[name], scaling="none")
-        if what == "perm":
+        if action == "perm":
             kept[name] = replace(kept[name], kind="fixed")
-    bare = [
+    unscaled = [
         replace(
             p,
-            scale_exponent=power,
-            in_unit_sphere=p.in_unit_sphere and any(v > 0 for v in power.values()),
+            scale_exponent=exponent,
+            in_unit_sphere=p.in_unit_sphere and any(v > 0 for v in exponent.values()),
         )
         for p in parts
-        for power in [{g: v for g, v in p.scale_exponent.items() if kept[g].scaling != "none"}]
+        for exponent in [{g: v for g, v in p.scale_exponent.items() if kept[g].scaling != "none"}]
     ]
-    return kept, tuple(bare)
+    return kept, tuple(unscaled)
 
 
 def read_part(part: ResolvedView, tensor: Tensor) -> Tensor:

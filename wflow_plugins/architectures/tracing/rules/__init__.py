@@ -1,23 +1,23 @@
-"""Rules for ATen operations, one family a file; importing this registers all of them."""
+"""Rules for ATen operations, one kind of operation a file; importing this registers them."""
 
 from wflow_plugins.architectures.tracing.rules import (
     attention,
+    concatenation,
     contractions,
-    joins,
+    lookups,
     norms,
     pointwise,
     reductions,
     shapes,
-    tables,
 )
 
 __all__ = [
     "attention",
+    "concatenation",
     "contractions",
-    "joins",
+    "lookups",
     "norms",
     "pointwise",
     "reductions",
     "shapes",
-    "tables",
 ]

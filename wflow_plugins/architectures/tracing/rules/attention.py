@@ -1,10 +1,10 @@
-"""Attention in one operation, by the matrix products that it is made of."""
+"""Fused attention, as its matrix products and softmax."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from wflow_plugins.architectures.tracing.combine_tags import contract, elementwise
+from wflow_plugins.architectures.tracing.combine import contract, elementwise
 from wflow_plugins.architectures.tracing.rules.contractions import BATCH, unsupported
 from wflow_plugins.architectures.tracing.rules.reductions import normalize
 from wflow_plugins.architectures.tracing.tracer import Tracer, rule

@@ -1,4 +1,4 @@
-"""Matrix products and convolutions: fresh units are written, those that are read are bound."""
+"""Matrix products and convolutions, which read and write units."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from wflow_plugins.architectures.tracing.combine_tags import contract, elementwise
+from wflow_plugins.architectures.tracing.combine import contract, elementwise
 from wflow_plugins.architectures.tracing.reshaping import reshape
 from wflow_plugins.architectures.tracing.tracer import Tracer, rule
 from wflow_plugins.architectures.tracing.unify import fix_axes
 from wflow_plugins.architectures.tracing.values import Factor, Value
 
 BATCH = "abcdefgh"
-TAPS, PLACES = "xyz", "XYZ"
+KERNEL, POSITIONS = "xyz", "XYZ"
 
 
 @rule("linear")
@@ -26,10 +26,10 @@ def _linear(t: Tracer, x: Value, weight: Value, bias: Value | None = None) -> Va
 @rule("matmul", "mm", "bmm", "mv", "dot")
 def _matmul(t: Tracer, x: Value, y: Value) -> Value:
     batch = max(len(x.shape), len(y.shape)) - 2
-    one = _batch(len(x.shape), batch) + ("ij" if len(x.shape) > 1 else "j")
-    other = _batch(len(y.shape), batch) + ("jk" if len(y.shape) > 1 else "j")
-    ends = ("i" if len(x.shape) > 1 else "") + ("k" if len(y.shape) > 1 else "")
-    return contract(t, [(x, one), (y, other)], BATCH[: max(batch, 0)] + ends)
+    first = _batch_letters(len(x.shape), batch) + ("ij" if len(x.shape) > 1 else "j")
+    second = _batch_letters(len(y.shape), batch) + ("jk" if len(y.shape) > 1 else "j")
+    outer = ("i" if len(x.shape) > 1 else "") + ("k" if len(y.shape) > 1 else "")
+    return contract(t, [(x, first), (y, second)], BATCH[: max(batch, 0)] + outer)
 
 
 @rule("addmm", "baddbmm")
@@ -40,15 +40,15 @@ def _addmm(t: Tracer, bias: Value, x: Value, y: Value, **_: Any) -> Value:
 @rule("conv1d", "conv2d", "conv3d")
 def conv(t: Tracer, x: Value, weight: Value, bias: Value | None = None, *rest: Any) -> Value:
     """Options are stride, padding, dilation and groups."""
-    return _convolved(t, x, weight, bias, int(rest[3]) if len(rest) > 3 else 1)
+    return _convolution(t, x, weight, bias, int(rest[3]) if len(rest) > 3 else 1)
 
 
 @rule("convolution")
 def convolution(t: Tracer, x: Value, weight: Value, bias: Value | None, *rest: Any) -> Value:
     """Options are stride, padding, dilation, transposed, output padding and groups."""
     if rest[3]:
-        return _transposed(t, x, weight, bias, int(rest[5]))
-    return _convolved(t, x, weight, bias, int(rest[5]))
+        return _transposed_convolution(t, x, weight, bias, int(rest[5]))
+    return _convolution(t, x, weight, bias, int(rest[5]))
 
 
 @rule("conv_transpose1d", "conv_transpose2d")
@@ -56,63 +56,69 @@ def conv_transpose(
     t: Tracer, x: Value, weight: Value, bias: Value | None = None, *rest: Any
 ) -> Value:
     """Options are stride, padding, output padding, groups and dilation."""
-    return _transposed(t, x, weight, bias, int(rest[3]) if len(rest) > 3 else 1)
+    return _transposed_convolution(t, x, weight, bias, int(rest[3]) if len(rest) > 3 else 1)
 
 
 def add_bias(t: Tracer, x: Value, bias: Value | None, axis: int = -1) -> Value:
-    """A bias added to an axis."""
+    """A value plus a bias along an axis."""
     if bias is None:
         return x
     axis %= len(x.shape)
-    after = [1] * (len(x.shape) - axis - 1)
-    return elementwise(t, [x, reshape(t, bias, [bias.shape[0], *after])], "equal")
+    trailing = [1] * (len(x.shape) - axis - 1)
+    return elementwise(t, [x, reshape(t, bias, [bias.shape[0], *trailing])], "equal")
 
 
-def _convolved(t: Tracer, x: Value, weight: Value, bias: Value | None, groups: int) -> Value:
-    taps = len(weight.shape) - 2
-    lead = "b" if len(x.shape) == taps + 2 else ""
+def _convolution(t: Tracer, x: Value, weight: Value, bias: Value | None, groups: int) -> Value:
+    dims = len(weight.shape) - 2
+    lead = "b" if len(x.shape) == dims + 2 else ""
     if groups == 1:
-        operands = [(x, f"{lead}i{PLACES[:taps]}"), (weight, f"oi{TAPS[:taps]}")]
-        return add_bias(t, _taps(t, operands, f"{lead}o", t.output_shape), bias, len(lead))
-    weight = _by_group(t, weight, groups)
-    batch, places = list(x.shape[: len(lead)]), list(x.shape[len(lead) + 1 :])
-    x = reshape(t, x, [*batch, groups, -1, *places])
+        operands = [(x, f"{lead}i{POSITIONS[:dims]}"), (weight, f"oi{KERNEL[:dims]}")]
+        return add_bias(
+            t, _contract_kernel(t, operands, f"{lead}o", t.output_shape), bias, len(lead)
+        )
+    weight = _separate_inputs_by_group(t, weight, groups)
+    batch, positions = list(x.shape[: len(lead)]), list(x.shape[len(lead) + 1 :])
+    x = reshape(t, x, [*batch, groups, -1, *positions])
     sizes = [groups, weight.shape[0] // groups, *weight.shape[1:]]
-    cut = reshape(t, weight, sizes)
+    grouped = reshape(t, weight, sizes)
     if weight.parameter:
         t.written_axes[weight.parameter, 0] = t.read_axes[weight.parameter, 1] = None
-        t.kernel_axes.update((weight.parameter, a) for a in range(2, taps + 2))
-    operands = [(x, f"{lead}gi{PLACES[:taps]}"), (cut, f"goi{TAPS[:taps]}")]
-    made = _taps(t, operands, f"{lead}go", [*batch, *sizes[:2], *t.output_shape[len(lead) + 1 :]])
-    return add_bias(t, reshape(t, made, t.output_shape), bias, len(lead))
+        t.kernel_axes.update((weight.parameter, a) for a in range(2, dims + 2))
+    operands = [(x, f"{lead}gi{POSITIONS[:dims]}"), (grouped, f"goi{KERNEL[:dims]}")]
+    out = _contract_kernel(
+        t, operands, f"{lead}go", [*batch, *sizes[:2], *t.output_shape[len(lead) + 1 :]]
+    )
+    return add_bias(t, reshape(t, out, t.output_shape), bias, len(lead))
 
 
-def _transposed(t: Tracer, x: Value, weight: Value, bias: Value | None, groups: int) -> Value:
+def _transposed_convolution(
+    t: Tracer, x: Value, weight: Value, bias: Value | None, groups: int
+) -> Value:
     if groups != 1:
         return unsupported(t, x, weight, bias)
-    taps = len(weight.shape) - 2
-    lead = "b" if len(x.shape) == taps + 2 else ""
-    operands = [(x, f"{lead}i{PLACES[:taps]}"), (weight, f"io{TAPS[:taps]}")]
-    return add_bias(t, _taps(t, operands, f"{lead}o", t.output_shape), bias, len(lead))
+    dims = len(weight.shape) - 2
+    lead = "b" if len(x.shape) == dims + 2 else ""
+    operands = [(x, f"{lead}i{POSITIONS[:dims]}"), (weight, f"io{KERNEL[:dims]}")]
+    return add_bias(t, _contract_kernel(t, operands, f"{lead}o", t.output_shape), bias, len(lead))
 
 
-def _taps(
+def _contract_kernel(
     t: Tracer, operands: list[tuple[Value, str]], letters: str, shape: Sequence[int]
 ) -> Value:
-    """A contraction, with axes of places put behind: those of taps and places have identities."""
-    for value, of in operands:
-        fixed = [a for a, x in enumerate(of) if x in TAPS + PLACES]
+    """A contraction with its output positions appended; kernel and image positions are fixed."""
+    for value, axes in operands:
+        fixed = [a for a, x in enumerate(axes) if x in KERNEL + POSITIONS]
         if value.parameter:
             t.kernel_axes.update((value.parameter, a) for a in fixed)
         fix_axes(t, value, fixed, None if value is operands[1][0] else "convolved along units")
-    sum_over = contract(t, operands, letters)
-    out = t.new_value(shape, sum_over.factors, sum_over.uniform)
-    t.scales.propagate(out, [sum_over])
+    summed = contract(t, operands, letters)
+    out = t.new_value(shape, summed.factors, summed.uniform)
+    t.scales.propagate(out, [summed])
     return out
 
 
-def _by_group(t: Tracer, weight: Value, groups: int) -> Value:
-    """A weight whose inputs are other units in each group: they range over outputs, too."""
+def _separate_inputs_by_group(t: Tracer, weight: Value, groups: int) -> Value:
+    """A weight whose inputs are other units in each group of outputs."""
     outputs, inputs = weight.shape[:2]
     if weight.parameter is None or inputs == 1 or any(len(f.axes) > 1 for f in weight.factors):
         return weight
@@ -126,7 +132,7 @@ def _by_group(t: Tracer, weight: Value, groups: int) -> Value:
 
 
 def unsupported(t: Tracer, *values: Any) -> Value:
-    """An operation that nothing is known of: all units that it meets are fixed."""
+    """An operation without a rule: the units of all its operands become fixed."""
     for value in values:
         if isinstance(value, Value):
             for factor in value.factors:
@@ -134,6 +140,6 @@ def unsupported(t: Tracer, *values: Any) -> Value:
     return t.new_value(t.output_shape)
 
 
-def _batch(ndim: int, batch: int) -> str:
-    own = max(ndim - 2, 0)
-    return BATCH[batch - own : batch] if own else ""
+def _batch_letters(ndim: int, batch: int) -> str:
+    count = max(ndim - 2, 0)
+    return BATCH[batch - count : batch] if count else ""

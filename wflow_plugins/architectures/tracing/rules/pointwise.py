@@ -1,10 +1,10 @@
-"""Elementwise operations: units stay where they are; the activation decides what scales it lets."""
+"""Elementwise operations, with the scalings that each commutes with."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from wflow_plugins.architectures.tracing.combine_tags import elementwise, unary
+from wflow_plugins.architectures.tracing.combine import elementwise, unary
 from wflow_plugins.architectures.tracing.tracer import Tracer, rule
 from wflow_plugins.architectures.tracing.values import Value
 
@@ -80,7 +80,7 @@ def _addcmul(t: Tracer, x: Value, y: Value, z: Value, **_: Any) -> Value:
 
 
 def pointwise(t: Tracer, *args: Any, **kwargs: Any) -> Value:
-    """Any other elementwise operation: units may be exchanged, not scaled."""
+    """Any other elementwise operation: units may be permuted, not scaled."""
     values = [a for a in (*args, *kwargs.values()) if isinstance(a, Value)]
     for value in values:
         t.scales.forbid(value)

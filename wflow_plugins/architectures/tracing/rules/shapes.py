@@ -1,4 +1,4 @@
-"""Views and slices: labels go where their entries go."""
+"""Views and slices, with the labels of their entries."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ def _view(t: Tracer, x: Value, *_: Any, **__: Any) -> Value:
 @rule("permute")
 def _permute(t: Tracer, x: Value, order: Sequence[int]) -> Value:
     order = [a % len(x.shape) for a in order]
-    to = [order.index(a) for a in range(len(order))]
+    new_axes = [order.index(a) for a in range(len(order))]
     shape = [x.shape[a] for a in order]
-    out = t.new_value(shape, [f.renumber(to) for f in x.factors], [to[a] for a in x.uniform])
+    out = t.new_value(
+        shape, [f.renumber(new_axes) for f in x.factors], [new_axes[a] for a in x.uniform]
+    )
     t.scales.propagate(out, [x])
     return out
 
 
 @rule("transpose", "swapaxes", "swapdims")
-def _transpose(t: Tracer, x: Value, one: int, other: int) -> Value:
+def _transpose(t: Tracer, x: Value, first: int, second: int) -> Value:
     order = list(range(len(x.shape)))
-    order[one], order[other] = order[other], order[one]
+    order[first], order[second] = order[second], order[first]
     return _permute(t, x, order)
 
 
@@ -47,22 +49,24 @@ def _movedim(t: Tracer, x: Value, source: Any, target: Any) -> Value:
     sources = [a % len(axes) for a in (source if isinstance(source, Sequence) else [source])]
     targets = [a % len(axes) for a in (target if isinstance(target, Sequence) else [target])]
     rest = iter(a for a in axes if a not in sources)
-    at = dict(zip(targets, sources, strict=True))
-    return _permute(t, x, [at[a] if a in at else next(rest) for a in axes])
+    source_of = dict(zip(targets, sources, strict=True))
+    return _permute(t, x, [source_of[a] if a in source_of else next(rest) for a in axes])
 
 
 @rule("expand", "expand_as", "broadcast_to")
 def _expand(t: Tracer, x: Value, *_: Any, **__: Any) -> Value:
     new = len(t.output_shape) - len(x.shape)
     factors = [f.renumber(range(new, len(t.output_shape))) for f in x.factors]
-    grown = [a for a, s in enumerate(t.output_shape) if a < new or s != x.shape[a - new]]
-    out = t.new_value(t.output_shape, factors, [*grown, *(a + new for a in x.uniform)])
+    expanded = [a for a, s in enumerate(t.output_shape) if a < new or s != x.shape[a - new]]
+    out = t.new_value(t.output_shape, factors, [*expanded, *(a + new for a in x.uniform)])
     t.scales.propagate(out, [x])
     return out
 
 
 @rule("slice", "narrow", "select")
-def _cut(t: Tracer, x: Value, dim: int = 0, start: Any = None, end: Any = None, *step: int) -> Any:
+def _slice(
+    t: Tracer, x: Value, dim: int = 0, start: Any = None, end: Any = None, *step: int
+) -> Any:
     dim, size = dim % len(x.shape), x.shape[dim]
     if "narrow" in t.operation:
         end = start + end
@@ -93,18 +97,20 @@ def _roll(t: Tracer, x: Value, shifts: Sequence[int], dims: Sequence[int] = ()) 
 def _split(t: Tracer, x: Value, _: Any, dim: int = 0) -> list[Value]:
     dim %= len(x.shape)
     ends = np.cumsum([shape[dim] for shape in t.output_shape])
-    pieces = np.split(np.arange(x.shape[dim]), ends[:-1])
-    return [take(t, x, dim, index) for index in pieces]
+    parts = np.split(np.arange(x.shape[dim]), ends[:-1])
+    return [take(t, x, dim, index) for index in parts]
 
 
 @rule("unbind")
 def _unbind(t: Tracer, x: Value, dim: int = 0) -> list[Value]:
     dim %= len(x.shape)
-    return [reshape(t, take(t, x, dim, np.array([i])), shape) for i, shape in enumerate(t.output_shape)]
+    return [
+        reshape(t, take(t, x, dim, np.array([i])), shape) for i, shape in enumerate(t.output_shape)
+    ]
 
 
 def take(t: Tracer, x: Value, axis: int, index: IntArray) -> Value:
-    """A value at some places of an axis."""
+    """A value at selected positions of an axis."""
     factors = [f.take(axis, index) if axis in f.axes else f for f in x.factors]
     shape = [len(index) if a == axis else s for a, s in enumerate(x.shape)]
     out = t.new_value(shape, factors, x.uniform)

@@ -1,4 +1,4 @@
-"""Tables and indices: what is looked up by number has an identity."""
+"""Embeddings and indexing: entries that are looked up by number have identities."""
 
 from __future__ import annotations
 
@@ -32,14 +32,19 @@ def _index_select(t: Tracer, x: Value, dim: int, index: Value) -> Value:
 
 @rule("index")
 def index_tensor(t: Tracer, x: Value, indices: list[Any]) -> Value:
-    """One axis at places that are known."""
-    used = [(axis, i) for axis, i in enumerate(indices) if i is not None]
-    axis, index = used[0]
-    known = index.constant
-    if len(used) > 1 or known is None or known.ndim != 1 or known.dtype == torch.bool:
-        return unsupported(t, x, *(i for _, i in used))
-    places = known.numpy() % x.shape[axis]
-    factors = [f.take(axis, places) if axis in f.axes else f for f in x.factors]
+    """One axis at constant positions."""
+    indexed = [(axis, i) for axis, i in enumerate(indices) if i is not None]
+    axis, index = indexed[0]
+    positions = index.constant
+    if (
+        len(indexed) > 1
+        or positions is None
+        or positions.ndim != 1
+        or positions.dtype == torch.bool
+    ):
+        return unsupported(t, x, *(i for _, i in indexed))
+    index_array = positions.numpy() % x.shape[axis]
+    factors = [f.take(axis, index_array) if axis in f.axes else f for f in x.factors]
     out = t.new_value(t.output_shape, factors, x.uniform)
     t.scales.propagate(out, [x])
     return out
