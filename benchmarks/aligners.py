@@ -84,7 +84,7 @@ def distances(weights: Tensor, element: GroupElement, reference: Tensor) -> Tens
     return (NETWORK.symmetry.act(weights, element) - reference).norm(dim=1)
 
 
-def batched(networks: int, alone: int, options: dict) -> dict:
+def batched(networks: int, single: int, options: dict) -> dict:
     """Alignment of networks to a reference: all in one batch, and some of them one by one."""
     zoo = trained(networks + 1, 0)
     reference, weights = zoo.weights[:1], zoo.weights[1:]
@@ -92,19 +92,19 @@ def batched(networks: int, alone: int, options: dict) -> dict:
     component.reference = reference
     component.group_element(weights[:2])  # warm up
     seconds, element = seconds_of(component, weights)
-    singly = [seconds_of(component, row) for row in weights[:alone].split(1)]
-    of_one = sum(s for s, _ in singly) / alone
+    singly = [seconds_of(component, row) for row in weights[:single].split(1)]
+    of_one = sum(s for s, _ in singly) / single
     far = [distances(w, e, reference) for w, (_, e) in zip(weights.split(1), singly, strict=False)]
     matching = WeightMatching(NETWORK, TASK)
     matching.reference = reference
     matched = distances(weights, matching.group_element(weights), reference)
     return {
         "networks": networks,
-        "measured one by one": alone,
+        "measured one by one": single,
         "seconds, batched": seconds,
         "seconds, one by one": of_one * networks,
         "ratio": of_one * networks / seconds,
-        "distance of those, batched": distances(weights, element, reference)[:alone].mean().item(),
+        "distance of those, batched": distances(weights, element, reference)[:single].mean().item(),
         "distance of those, one by one": torch.cat(far).mean().item(),
         "distance of all": distances(weights, element, reference).mean().item(),
         "distance of all, before": (weights - reference).norm(dim=1).mean().item(),
@@ -116,7 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--networks", type=int, default=256)
-    parser.add_argument("--alone", type=int, default=64, help="networks aligned one by one")
+    parser.add_argument("--single", type=int, default=64, help="networks aligned one by one")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     machine = {"cpus": os.cpu_count(), "threads": torch.get_num_threads()}
@@ -127,7 +127,7 @@ def main() -> None:
         "barriers": {str(seed): before_and_after(seed) for seed in range(options.seeds)},
         "other trainings": [{**o, **barriers(trained(100, 0, **o))} for o in OTHERS],
         "sinkhorn": {
-            name: batched(options.networks, options.alone, {"reference_updates": 0} | more)
+            name: batched(options.networks, options.single, {"reference_updates": 0} | more)
             for name, more in (("default", {}), ("no refinement", {"refine_sweeps": 0}))
         },
     }

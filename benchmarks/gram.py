@@ -184,19 +184,11 @@ def main() -> None:
         seconds = time.perf_counter()
         other.submit(write_zoo, *zoo).result()
         seconds = time.perf_counter() - seconds
-    results = {
-        "machine": machine(),
-        "options": {
-            "networks": o.networks,
-            "weights each": o.size,
-            "rank": o.rank,
-            "noise": o.noise,
-            "decoded": o.decoded,
-            "iterations": o.iterations,
-            "seconds of writing": round(seconds),
-        },
-        **measure(o),
-    }
+    names = ("networks", "size", "rank", "noise", "decoded", "iterations")
+    labels = {"size": "weights each"}
+    options = {labels.get(name, name): getattr(o, name) for name in names}
+    options["seconds of writing"] = round(seconds)
+    results = {"machine": machine(), "options": options, **measure(o)}
     if not o.keep:
         for name in ("zoo", "decoded", "sampled"):
             shutil.rmtree(o.scratch / name)

@@ -1,5 +1,4 @@
-"""Samples of a run as initialisations: training steps and seconds to the accuracy of the standard
-initialiser.
+"""Samples of a run as initialisations: steps and seconds to the standard initialiser's accuracy.
 
     python benchmarks/initialisation.py RUN_FOLDER --task fashion_mnist
 
@@ -109,12 +108,7 @@ def of_seed(flow: NetworkFlow, task: Task, zoo: WeightSet, o: Namespace, seed: i
 
 
 def numbers(curve: Numbers, target: Numbers, per_step: float, sampling: float) -> Numbers:
-    """Numbers of a population for one seed.
-
-    Args:
-        per_step: seconds of a training step.
-        sampling: seconds of sampling the population.
-    """
+    """Numbers of a population for one seed, from its seconds per step and of sampling."""
     means = {int(k): float(torch.as_tensor(of["accuracy"]).mean()) for k, of in curve.items()}
     steps = first_at(means, target["accuracy"])
     first, *_, last = means.values()

@@ -121,7 +121,7 @@ def summary(rows: list[dict]) -> dict:
 
 
 def count(symmetry: Symmetry, element: GroupElement) -> tuple[int, int]:
-    """The number of free units, and of those that an element leaves in place."""
+    """The number of permutable units, and of those that an element leaves in place."""
     stay = {name: (p == torch.arange(p.shape[-1])).sum().item() for name, p in element.perm.items()}
     units = {name: prod(symmetry.units(name)) for name in symmetry.permutable}
     return sum(units.values()), sum(stay.get(name, n) for name, n in units.items())

@@ -43,7 +43,7 @@ def together(networks: int, batch: Split, optimizer: Optimizer) -> Callable[[], 
     return lambda: training.step(batch)
 
 
-def alone(batch: Split) -> Callable[[], None]:
+def single(batch: Split) -> Callable[[], None]:
     mlp = Mlp(Signature((784,), 10), hidden=[10])
     modules = [mlp.build() for _ in range(ALONE)]
     optimizers = [torch.optim.Adam(m.parameters(), lr=1e-3, fused=True) for m in modules]
@@ -78,7 +78,7 @@ def main() -> None:
         "without shared inputs": (together(o.networks, batch, Optimizer()), True),
         "without the fused optimizer": (together(o.networks, batch, Unfused()), False),
         "without both": (together(o.networks, batch, Unfused()), True),
-        "one by one": (alone(batch), False),
+        "one by one": (single(batch), False),
     }
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(o.rounds):  # interleaved, so that other load affects all alike

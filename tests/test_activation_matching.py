@@ -12,7 +12,7 @@ from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, Part
 from wflow_core.weights import WeightLayout
 from wflow_plugins.canonicalizers.activation_matching import ActivationMatching
-from wflow_plugins.canonicalizers.activations import activations, readers
+from wflow_plugins.canonicalizers.activations import record_activations, find_readers
 
 
 class Flattened(Architecture):
@@ -74,7 +74,7 @@ def test_activations_are_those_of_the_module() -> None:
     module, symmetry = architecture.block.module, architecture.symmetry
     w, x = random_weights(architecture, 2), architecture.block.x
     state = symmetry.layout.unflatten(w)
-    found = activations(module, readers(module, symmetry), state, x)
+    found = record_activations(module, find_readers(module, symmetry), state, x)
     h1 = torch.relu(x @ state["0.weight"].mT + state["0.bias"].unsqueeze(1))
     h2 = torch.relu(h1 @ state["2.weight"].mT + state["2.bias"].unsqueeze(1))
     torch.testing.assert_close(found["h1"], h1.mT)
@@ -96,9 +96,9 @@ def test_a_unit_that_is_always_off_does_not_spoil_the_others() -> None:
 
 def test_what_it_cannot_see_is_refused() -> None:
     attention, unread = OfBlock("attention"), Unread(Signature((1, 3, 3), 2))
-    with pytest.raises(UnsupportedError, match=r"nested in others: \['qk', 'vo'\]"):
+    with pytest.raises(UnsupportedError, match=r"nested groups: \['qk', 'vo'\]"):
         ActivationMatching(attention, TrainingOnly(attention))
-    with pytest.raises(UnsupportedError, match=r"reads the groups \['h'\]"):
+    with pytest.raises(UnsupportedError, match=r"reads each group; there is none for \['h'\]"):
         ActivationMatching(unread, TrainingOnly(unread))
     with pytest.raises(UnsupportedError, match="needs a task with data; got no task"):
         ActivationMatching(OfBlock("mlp"))

@@ -17,8 +17,8 @@ from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Group, GroupElement, Part, Symmetry
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
-from wflow_plugins.canonicalizers.attention_gauge import AttentionGauge, balanced
-from wflow_plugins.canonicalizers.linear_pairs import linear_pairs, sides, singular, with_sides
+from wflow_plugins.canonicalizers.attention_gauge import AttentionGauge, balance
+from wflow_plugins.canonicalizers.linear_pairs import linear_pairs, factors, svd_of_product, with_factors
 from wflow_plugins.canonicalizers.transfusion import Transfusion
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching
 from wflow_plugins.matching.elements import inverse
@@ -33,11 +33,11 @@ def turned(architecture: Architecture, w: Tensor, seed: int) -> Tensor:
     symmetry, g = architecture.symmetry, seeded(seed)
     pieces = symmetry.graph.split(w)
     for group in linear_pairs(symmetry, "test"):
-        writes, reads = sides(symmetry, pieces, group)
+        writes, reads = factors(symmetry, pieces, group)
         d = writes.shape[-2]
         a = torch.eye(d) + 0.6 * torch.randn(*writes.shape[:2], d, d, generator=g, dtype=w.dtype)
         new = a @ writes, torch.linalg.inv(a).mT @ reads
-        pieces |= with_sides(symmetry, pieces, group, *new)
+        pieces |= with_factors(symmetry, pieces, group, *new)
     return symmetry.graph.merge(pieces)
 
 
@@ -87,7 +87,7 @@ def test_the_representative_is_balanced_and_the_smallest(architecture: Architect
     w, symmetry = random_weights(architecture, 3), architecture.symmetry
     moved = gauged(architecture, w)
     for group in linear_pairs(symmetry, "test"):
-        writes, reads = sides(symmetry, symmetry.graph.split(moved), group)
+        writes, reads = factors(symmetry, symmetry.graph.split(moved), group)
         gram = writes @ writes.mT
         torch.testing.assert_close(gram, reads @ reads.mT)
         size = gram.diagonal(dim1=-2, dim2=-1)
@@ -116,7 +116,7 @@ def test_dimensions_that_a_product_does_not_need_become_zero(columns: tuple[int,
                      for c in columns)  # fmt: skip
     writes[0, 0, 1:] = writes[0, 0, :1]  # one of rank 1
     writes[1, 2] = 0
-    into, out = balanced(writes, reads)
+    into, out = balance(writes, reads)
     torch.testing.assert_close(into.mT @ out, writes.mT @ reads, rtol=0, atol=1e-12)
     rank = torch.linalg.matrix_rank(writes.mT @ reads)
     assert (rank[0, 0], rank[1, 2]) == (1, 0)
@@ -126,7 +126,7 @@ def test_dimensions_that_a_product_does_not_need_become_zero(columns: tuple[int,
 
 def test_the_product_is_decomposed_as_it_would_be_in_full() -> None:
     writes, reads = (torch.randn(2, 3, 4, c, generator=seeded(c)) for c in (6, 7))
-    u, s, v = singular(writes, reads)
+    u, s, v = svd_of_product(writes, reads)
     torch.testing.assert_close(u @ s.diag_embed() @ v, writes.mT @ reads)
     torch.testing.assert_close(s, torch.linalg.svdvals(writes.mT @ reads)[..., :4])
 
@@ -161,7 +161,7 @@ def test_transfusion_pairs_heads_whatever_is_inside_them(architecture: Architect
     element = symmetry.random(6, seeded(3), w.dtype)
     moved = turned(architecture, symmetry.act(w.expand(6, -1), element), 7)
     found, back = fusion.group_element(moved), inverse(symmetry, element)
-    for heads in fusion.inside:
+    for heads in fusion.pairs_of_heads:
         assert torch.equal(found.perm[heads], back.perm[heads])
 
 
@@ -233,6 +233,6 @@ def test_gated_dimensions_are_no_linear_pair() -> None:
 def test_the_gauge_is_that_of_a_plain_product() -> None:
     """One head by hand: queries 2, keys 8, so that both become 4, the sign that of the largest."""
     writes, reads = torch.tensor([[[[-2.0, 0.0]]]]), torch.tensor([[[[8.0, 0.0]]]])
-    into, out = balanced(writes, reads)
+    into, out = balance(writes, reads)
     torch.testing.assert_close(into, torch.tensor([[[[4.0, 0.0]]]]))
     torch.testing.assert_close(out, torch.tensor([[[[-4.0, 0.0]]]]))

@@ -9,7 +9,7 @@ import torch
 from checkpoint_support import State
 from safetensors.torch import save_file
 
-from wflow_core.assembly.builder import misfit
+from wflow_core.assembly.builder import mismatch
 from wflow_core.errors import DataError
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.bert import Bert
@@ -82,9 +82,9 @@ def test_a_head_that_nobody_knows_is_told(tmp_path: Path) -> None:
 
 
 def test_a_task_of_texts_does_not_fit_networks_of_another_vocabulary() -> None:
-    assert misfit(Sentiment(n=32), TASK) is None
-    assert misfit(Sentiment(words=9), TASK) == (
-        "has inputs [8] of a vocabulary of 18 tokens and 1 outputs; the networks of this run take "
-        "[8] of a vocabulary of 17 tokens and give 1"
+    assert mismatch(Sentiment(n=32), TASK) is None
+    assert mismatch(Sentiment(words=9), TASK) == (
+        "has inputs [8] of 18 tokens and 1 outputs; the networks of this run have inputs [8] of 17 "
+        "tokens and 1 outputs"
     )
-    assert "has inputs [1] and 1 outputs; the" in str(misfit(Regression1d(), TASK))
+    assert "has inputs [1] and 1 outputs; the" in str(mismatch(Regression1d(), TASK))

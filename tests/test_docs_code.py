@@ -1,6 +1,6 @@
-"""The Python of the concepts and of the quickstart runs, and says the truth.
+"""The Python code of the concepts and of the quickstart runs, and its symmetries are exact.
 
-Symmetries are tried on real modules in float64: acting on weights, inputs and outputs together
+Symmetries are checked on modules in float64: acting on weights, inputs and outputs together
 changes nothing.
 """
 
@@ -26,7 +26,7 @@ N = 4
 
 
 def python(page: str) -> list[dict[str, Any]]:
-    """What each Python block of a page defines."""
+    """The names that each Python block of a page defines."""
     text = (ROOT / "docs" / page).read_text("utf-8")
     found = []
     for code in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
@@ -98,7 +98,10 @@ def test_the_symmetries_of_the_concepts_are_exact() -> None:
     assert mlp["same_function"].shape == mlp["weights"].shape
 
     out, both = padded["out"], padded["both"]
-    ends = Part("x", ("s1", None, None), scale_exponent={"s1": 1}), Part("y", (out, None, None), scale_exponent=both)
+    ends = (
+        Part("x", ("s1", None, None), scale_exponent={"s1": 1}),
+        Part("y", (out, None, None), scale_exponent=both),
+    )
     assert_symmetric(Padded(), padded, ends, {"x": (16, 6, 6), "y": (32, 3, 3)})
 
     ends = Part("x", (None, "stream")), Part("y", (None, "stream"))
@@ -107,7 +110,7 @@ def test_the_symmetries_of_the_concepts_are_exact() -> None:
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Work this small is slowed down by threads."""
+    """More threads slow down work of this size."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

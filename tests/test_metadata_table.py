@@ -1,4 +1,4 @@
-"""Tables of records beside checkpoints: what they say, and what is wrong with them."""
+"""Tables of covariates beside checkpoints: their content, and its errors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from checkpoint_support import collect, networks, source
 
 from wflow_core.errors import DataError
+from wflow_core.interfaces.zoo import Covariate
 from wflow_plugins.commands.export import write_networks
-from wflow_plugins.conditioning.covariates import Record
 
 TABLE = """\
 file,loss,data,class
@@ -27,23 +27,27 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "networks"
 
 
-def table(folder: Path, text: str, name: str = "records.csv") -> dict[str, str]:
+def table(folder: Path, text: str, name: str = "metadata.csv") -> dict[str, str]:
     (folder / name).write_text(text)
-    return {"records": name}
+    return {"metadata": name}
 
 
 def test_columns_are_numbers_or_categories(folder: Path) -> None:
     options = table(folder, TABLE)
     found = source(folder, **options)
-    assert found.records == (Record("loss"), Record("data", ("fashion", "mnist")), Record("class"))
+    assert found.covariates == (
+        Covariate("loss"),
+        Covariate("data", ("fashion", "mnist")),
+        Covariate("class"),
+    )
     zoo = collect(folder, **options)
-    assert zoo.records["loss"].nan_to_num(9).tolist() == pytest.approx([0.5, 9, 0.1])
-    assert zoo.records["data"].tolist() == [1, 0, -1]
-    assert zoo.records["class"].tolist() == [1, 2, 1]
+    assert zoo.covariates["loss"].nan_to_num(9).tolist() == pytest.approx([0.5, 9, 0.1])
+    assert zoo.covariates["data"].tolist() == [1, 0, -1]
+    assert zoo.covariates["class"].tolist() == [1, 2, 1]
     assert zoo.categories == {"data": ("fashion", "mnist")}
     assert torch.equal(zoo.weights, collect(folder).weights)
     named = collect(folder, **options, categories=["class"])
-    assert named.records["class"].tolist() == [0, 1, 0]
+    assert named.covariates["class"].tolist() == [0, 1, 0]
     assert named.categories["class"] == ("1", "2")
 
 
@@ -52,18 +56,18 @@ def test_json_says_the_same(folder: Path) -> None:
         {"file": f"network-{i}.safetensors", "loss": loss, "data": data}
         for i, (loss, data) in enumerate([(0.5, "mnist"), (None, "fashion"), (0.1, None)])
     ]
-    zoo = collect(folder, **table(folder, json.dumps(rows), "records.json"))
-    assert zoo.records["loss"].nan_to_num(9).tolist() == pytest.approx([0.5, 9, 0.1])
-    assert zoo.records["data"].tolist() == [1, 0, -1]
+    zoo = collect(folder, **table(folder, json.dumps(rows), "metadata.json"))
+    assert zoo.covariates["loss"].nan_to_num(9).tolist() == pytest.approx([0.5, 9, 0.1])
+    assert zoo.covariates["data"].tolist() == [1, 0, -1]
 
 
 def test_rows_of_a_file_of_several(tmp_path: Path) -> None:
     write_networks(networks(3), tmp_path / "networks")
     each = "file,row,loss\n" + "".join(f"weights.safetensors,{i},{i / 2}\n" for i in (2, 0, 1))
     zoo = collect(tmp_path / "networks", **table(tmp_path / "networks", each))
-    assert zoo.records["loss"].tolist() == [0, 0.5, 1]
+    assert zoo.covariates["loss"].tolist() == [0, 0.5, 1]
     whole = table(tmp_path / "networks", "file,data\nweights.safetensors,mnist\n")
-    assert collect(tmp_path / "networks", **whole).records["data"].tolist() == [0, 0, 0]
+    assert collect(tmp_path / "networks", **whole).covariates["data"].tolist() == [0, 0, 0]
     with pytest.raises(DataError, match="no line for row 2, counted from 0"):
         collect(tmp_path / "networks", **table(tmp_path / "networks", each.replace("s,2,", "s,7,")))
 
@@ -83,7 +87,7 @@ def test_the_table_is_part_of_what_the_zoo_is(folder: Path) -> None:
         (TABLE.replace("0.5,mnist,1", "0.5,mnist"), "line 1 after the header has not as many"),
         (TABLE.replace("0.5,mnist,1", "0.5,mnist,1,9"), "line 1 after the header has not as many"),
         (TABLE.replace("0.5", "inf"), "'loss' holds a number that is not finite"),
-        (TABLE.replace("loss", "the loss"), "'the loss' cannot be the name of a record"),
+        (TABLE.replace("loss", "the loss"), "'the loss' cannot be the name of a covariate"),
         (TABLE.replace("network-1", "network-7"), "1 files of it are not in the zoo.*network-7"),
         (TABLE.replace("network-1", "network-0"), "line 2 is of 'network-0.*as one before"),
         (TABLE.rsplit("network-2", 1)[0], "network-2.safetensors: .*has no line of this file"),
@@ -97,12 +101,12 @@ def test_what_is_wrong_is_told(folder: Path, text: str, told: str) -> None:
 
 def test_files_that_are_no_tables_are_told(folder: Path) -> None:
     with pytest.raises(DataError, match=r"nothing\.csv: cannot be read: No such file"):
-        collect(folder, records="nothing.csv")
+        collect(folder, metadata="nothing.csv")
     with pytest.raises(DataError, match="is no JSON"):
-        collect(folder, **table(folder, "[{", "records.json"))
+        collect(folder, **table(folder, "[{", "metadata.json"))
     with pytest.raises(DataError, match="wants a list of objects"):
-        collect(folder, **table(folder, '{"a": 1}', "records.json"))
-    with pytest.raises(DataError, match="'loss' holds True; records are numbers or names"):
-        collect(folder, **table(folder, '[{"file": "a", "loss": true}]', "records.json"))
+        collect(folder, **table(folder, '{"a": 1}', "metadata.json"))
+    with pytest.raises(DataError, match="'loss' holds True; covariates are numbers or names"):
+        collect(folder, **table(folder, '[{"file": "a", "loss": true}]', "metadata.json"))
     with pytest.raises(DataError, match="has no column 'kind'; it has loss, data, class"):
         collect(folder, **table(folder, TABLE), categories=["kind"])

@@ -80,8 +80,8 @@ def test_ones_own_run_is_left_out(zoo: WeightSet) -> None:
     later = replace(zoo, weights=zoo.weights + 1e-3, step=zoo.step + 1)
     both = concat([zoo, later])
     alone, doubled = ZooDistances(SYMMETRY, zoo), ZooDistances(SYMMETRY, both)
-    assert doubled.zoo_nearest(60).mean() > 0.9 * alone.zoo_nearest(60).mean()
-    kept_in = doubled.nearest(zoo.weights[:5])
+    assert doubled.zoo_nearest_distances(60).mean() > 0.9 * alone.zoo_nearest_distances(60).mean()
+    kept_in = doubled.nearest_distances(zoo.weights[:5])
     assert kept_in.max() < 1e-4
 
 
@@ -106,9 +106,9 @@ def test_baselines_are_as_many_as_the_samples_and_what_they_say(
     assert score["retrained"] == pytest.approx(of_zoo, rel=0.15)
     assert score["untrained"] > 1.5 * of_zoo
     assert score["zoo_noise"] > of_zoo
-    far = {n: distances.nearest(s.weights).mean().item() for n, s in made.items()}
+    far = {n: distances.nearest_distances(s.weights).mean().item() for n, s in made.items()}
     assert far["zoo_noise"] == pytest.approx(
-        distances.nearest(samples.weights).mean().item(), rel=0.3
+        distances.nearest_distances(samples.weights).mean().item(), rel=0.3
     )
     assert far["interpolation"] < far["soup"] < far["retrained"]
     fit = made["gaussian"].weights

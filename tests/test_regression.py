@@ -96,7 +96,7 @@ def test_diabetes_is_standardised_by_its_training_rows() -> None:
 
 
 def test_a_scaled_last_layer_is_refused_where_values_are_asked_for() -> None:
-    with pytest.raises(UnsupportedError, match="keeps decisions alone"):
+    with pytest.raises(UnsupportedError, match="preserves decisions only"):
         ReluSphere(small_network(), Regression1d(), last_norm=1.0)
 
 

@@ -21,7 +21,7 @@ from plugin_support import (
     write_spec,
 )
 
-from wflow_core.pipeline.run_folder import DEPENDS
+from wflow_core import registry
 from wflow_core.storage.store import Store
 
 STAGES = ["collect", "train", "sample", "evaluate"]
@@ -232,10 +232,10 @@ def test_the_record(undisturbed: Path) -> None:
 
 
 def test_every_component_is_in_the_key_of_some_stage() -> None:
-    from wflow_core.specs.spec import Spec
-
-    decisive = Spec.model_fields.keys() - {"name", "seed", "hooks"}
-    assert {name for names in DEPENDS.values() for name in names} == decisive
+    kinds = {kind.field for kind in registry.KINDS.values() if kind.field}
+    stages = {p.name: registry.load("stage", p.name) for p in registry.plugins("stage")}
+    decisive = {field for stage in stages.values() for field in stage.fields}
+    assert decisive - stages.keys() == kinds - {"stages", "hooks"}
 
 
 def test_manifests_name_every_tensor(undisturbed: Path) -> None:

@@ -132,7 +132,7 @@ def test_objectives_on_data_lower_the_loss_on_the_way(objective: str, name: str)
 
 
 def test_nested_groups_and_missing_data_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match=r"nested in others: \['qk', 'vo'\]"):
+    with pytest.raises(UnsupportedError, match=r"nested groups: \['qk', 'vo'\]"):
         SinkhornRebasin(OfBlock("attention"))
     with pytest.raises(UnsupportedError, match="objective 'midpoint' needs a task with data"):
         SinkhornRebasin(OfBlock("mlp"), None, objective="midpoint")

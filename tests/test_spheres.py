@@ -19,7 +19,7 @@ from wflow_plugins.manifolds import spherical
 from wflow_plugins.manifolds.normalized import Normalized
 from wflow_plugins.manifolds.relu_sphere import ReluSphere
 from wflow_plugins.manifolds.sphere import Sphere
-from wflow_plugins.manifolds.unit_spheres import outside, unit_scales, unit_spheres
+from wflow_plugins.manifolds.unit_spheres import unconstrained_indices, unit_scales, unit_spheres
 from wflow_plugins.solvers.euler import Euler
 
 ANGLES = [1e-7, 1e-6, 1e-4, 1e-2, 0.5, math.pi / 2, 3.0, math.pi - 1e-4, math.pi - 1e-6]
@@ -118,12 +118,12 @@ def test_canonical_networks_lie_on_the_product(last_norm: float | None) -> None:
         norm = w[:, places.flatten()].unflatten(1, places.shape).norm(dim=2)
         torch.testing.assert_close(norm, torch.ones_like(norm))
     if last_norm:
-        norm = w[:, outside(SYMMETRY)].norm(dim=1)
+        norm = w[:, unconstrained_indices(SYMMETRY)].norm(dim=1)
         torch.testing.assert_close(norm, torch.full_like(norm, last_norm))
 
 
 def test_the_product_is_the_sum_of_its_factors() -> None:
-    m, flat = ReluSphere(SYMMETRY.layout.size, SYMMETRY), outside(SYMMETRY)
+    m, flat = ReluSphere(SYMMETRY.layout.size, SYMMETRY), unconstrained_indices(SYMMETRY)
     x, y = canonical().split(3)
     square = (x[:, flat] - y[:, flat]).square().sum(1)
     for places in unit_spheres(SYMMETRY).values():

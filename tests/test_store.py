@@ -24,8 +24,9 @@ from plugin_support import (
 from torch import Tensor
 
 from wflow_core.errors import StoreError
-from wflow_core.storage import store as store_module
-from wflow_core.storage.store import TENSORS, Store
+from wflow_core.storage import store as store_module, tensors as tensors_module
+from wflow_core.storage.store import Store
+from wflow_core.storage.tensors import TENSORS
 
 HOLD = """
 import sys
@@ -127,13 +128,14 @@ def no_space(*args: object, **kwargs: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("function", ["save_file", "write_synced", "sync", "content_hash"])
+@pytest.mark.parametrize("function", ["save_file", "write_synced", "fsync", "content_hash"])
 def test_a_full_disk_leaves_the_earlier_artefact(
     store: Store, monkeypatch: pytest.MonkeyPatch, function: str
 ) -> None:
     store.save("a", "key", some(), {"x": 1})
     with monkeypatch.context() as full:
-        full.setattr(store_module, function, no_space)
+        module = tensors_module if function == "save_file" else store_module
+        full.setattr(module, function, no_space)
         with pytest.raises(StoreError, match=r"a: cannot be written: No space left on .*; nothing"):
             store.save("a", "other", some(2.0), {})
     assert store.key("a") == "key"

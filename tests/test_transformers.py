@@ -212,7 +212,7 @@ def test_a_tied_embedding_is_one_part() -> None:
     ("make", "message"),
     [
         (lambda: Vit(Signature((32,), 2)), r"vit .*images .*\[32\]"),
-        (lambda: vit(patch=3), r"patches of 3 x 3; got inputs of shape \[2, 4, 8\]"),
+        (lambda: vit(patch=3), r"patches of 3 x 3 divide, got inputs of shape \[2, 4, 8\]"),
         (lambda: vit(heads=5), "5 heads do not divide a width of 12"),
         (lambda: bert(heads=5), "5 heads do not divide a width of 12"),
         (lambda: Bert(IMAGES), r"bert needs token ids, got values .*\[2, 4, 8\]"),

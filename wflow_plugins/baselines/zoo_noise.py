@@ -37,5 +37,5 @@ def _noise_size(context: BaselineContext) -> Tensor:
     total = square.new_zeros(int(block_ids.max()) + 1).index_add(0, block_ids, square)
     size = (total / block_ids.bincount()).sqrt()[block_ids]
     distances = context.cached("distances", lambda: zoo_distances(symmetry, context.zoo))
-    distance = distances.nearest(context.samples.weights).mean()
+    distance = distances.nearest_distances(context.samples.weights).mean()
     return size * distance / size.norm()

@@ -1,4 +1,4 @@
-"""The continuous symmetry inside attention heads, fixed."""
+"""Canonical form of the continuous symmetry inside attention heads."""
 
 from __future__ import annotations
 
@@ -13,21 +13,26 @@ from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.interfaces.task import Task
 from wflow_core.symmetry import GroupElement
 from wflow_core.weights import WeightSet
-from wflow_plugins.canonicalizers.linear_pairs import linear_pairs, sides, singular, with_sides
+from wflow_plugins.canonicalizers.linear_pairs import (
+    factors,
+    linear_pairs,
+    svd_of_product,
+    with_factors,
+)
 
 
 class AttentionGauge(Canonicalizer):
     """Balances queries with keys, and values with outputs, in each attention head.
 
-    A head computes the same when its queries are multiplied by any invertible matrix and its keys
-    by the inverse transpose, biases along; likewise values and outputs. Of all these, the balanced
-    representative is taken: with the singular value decomposition U S V^T of the product, biases
-    being columns of it, ``sqrt(S) U^T`` and ``sqrt(S) V^T``. It has the least sum of squares, the
-    one that weight decay would choose. Dimensions come by falling singular values, with signs such
-    that the largest weight into each is positive; to lie as in other networks, too, let
-    ``weight_matching`` or ``transfusion`` follow, which leave it balanced. Computed in float64.
+    The function of a head does not change when its queries are multiplied by an invertible matrix
+    and its keys by the inverse transpose, biases included; likewise values and outputs. The
+    representative is the balanced one: with the singular value decomposition U S V^T of the
+    product, ``sqrt(S) U^T`` and ``sqrt(S) V^T``. It minimises the sum of squares, as weight decay
+    does. Dimensions are in order of decreasing singular values, with signs that make the largest
+    incoming weight positive. A subsequent ``weight_matching`` or ``transfusion`` aligns dimensions
+    between networks and keeps the balance. Computed in float64.
 
-    Each snapshot and each initialisation is balanced by itself.
+    Each snapshot and each initialisation is balanced separately.
     """
 
     granularity = "network"
@@ -40,27 +45,27 @@ class AttentionGauge(Canonicalizer):
         pass
 
     def group_element(self, weights: Tensor) -> GroupElement:
-        return GroupElement()  # A general matrix is none; what it does is done in act.
+        return GroupElement()  # general matrices are not group elements; see act
 
     def act(self, weights: Tensor, element: GroupElement) -> Tensor:
         symmetry = self.architecture.symmetry
-        pieces = symmetry.graph.split(super().act(weights, element))
+        blocks = symmetry.graph.split(super().act(weights, element))
         for group in self.pairs:
-            both = (side.double() for side in sides(symmetry, pieces, group))
-            pieces |= with_sides(symmetry, pieces, group, *balanced(*both))
-        return symmetry.graph.merge(pieces)
+            factors_64 = (factor.double() for factor in factors(symmetry, blocks, group))
+            blocks |= with_factors(symmetry, blocks, group, *balance(*factors_64))
+        return symmetry.graph.merge(blocks)
 
 
-def balanced(writes: Tensor, reads: Tensor) -> tuple[Tensor, Tensor]:
-    """``[B, H, d, c], [B, H, d, e] ->`` the same with ``writes^T reads`` as it was.
+def balance(writes: Tensor, reads: Tensor) -> tuple[Tensor, Tensor]:
+    """``[B, H, d, c], [B, H, d, e] ->`` balanced factors of the same product ``writes^T reads``.
 
-    Dimensions that the product does not need, by its numerical rank, become zero.
+    Dimensions beyond the numerical rank of the product become zero.
     """
-    u, s, v = singular(writes, reads)
-    rank = s > s[..., :1] * torch.finfo(s.dtype).eps * max(writes.shape[-1], reads.shape[-1])
-    root = torch.where(rank, s, 0).sqrt().unsqueeze(-1)
-    into, out = root * u.mT, root * v
-    largest = into.gather(-1, into.abs().argmax(-1, keepdim=True))
-    sign = torch.where(largest < 0, -1.0, 1.0).to(into)
-    missing = (0, 0, 0, writes.shape[-2] - s.shape[-1])  # there where d exceeds the columns
-    return functional.pad(sign * into, missing), functional.pad(sign * out, missing)
+    u, s, v = svd_of_product(writes, reads)
+    nonzero = s > s[..., :1] * torch.finfo(s.dtype).eps * max(writes.shape[-1], reads.shape[-1])
+    root = torch.where(nonzero, s, 0).sqrt().unsqueeze(-1)
+    first, second = root * u.mT, root * v
+    largest = first.gather(-1, first.abs().argmax(-1, keepdim=True))
+    sign = torch.where(largest < 0, -1.0, 1.0).to(first)
+    padding = (0, 0, 0, writes.shape[-2] - s.shape[-1])  # where d exceeds the number of columns
+    return functional.pad(sign * first, padding), functional.pad(sign * second, padding)

@@ -1,4 +1,4 @@
-"""What canonicalizers share that bring every network to one reference."""
+"""Base class of canonicalizers that align every network to one reference."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from wflow_core.weights.chunks import iter_chunks, load
 CHUNK = 1024
 
 
-class ToReference(Canonicalizer):
-    """Permutes the units of each network to lie closest to one reference.
+class ReferenceAligner(Canonicalizer):
+    """Aligns the units of each network to one reference.
 
-    The reference starts as the zoo's first network; ``reference_updates`` times it becomes the
-    mean of the networks that were aligned to it.
+    The reference is the zoo's first network at the start, and is replaced ``reference_updates``
+    times by the mean of the networks aligned to it.
     """
 
     reference: Tensor | None = None
 
     @abstractmethod
-    def brought(self, weights: Tensor, reference: Tensor) -> GroupElement:
-        """The element that brings ``[B, P]`` closest to ``reference [1, P]``."""
+    def align_element(self, weights: Tensor, reference: Tensor) -> GroupElement:
+        """``[B, P] ->`` the element that moves each network closest to ``reference [1, P]``."""
 
     def fit(self, zoo: WeightSet) -> None:
         symmetry, reference = self.architecture.symmetry, load(zoo.weights[:1])
@@ -34,12 +34,12 @@ class ToReference(Canonicalizer):
             for _ in range(self.config.reference_updates):
                 total = torch.zeros_like(reference)
                 for w in iter_chunks(zoo.weights, CHUNK):
-                    total += symmetry.act(w, self.brought(w, reference)).sum(0)
+                    total += symmetry.act(w, self.align_element(w, reference)).sum(0)
                 reference = total / len(zoo)
         self.reference = reference
 
     def group_element(self, weights: Tensor) -> GroupElement:
         if self.reference is None:
-            raise RuntimeError("fit() comes first")
+            raise RuntimeError("call fit() before group_element()")
         with torch.no_grad():
-            return self.brought(weights, self.reference.to(weights))
+            return self.align_element(weights, self.reference.to(weights))

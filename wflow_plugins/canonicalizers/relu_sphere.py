@@ -1,4 +1,4 @@
-"""Incoming weights of each unit on the unit sphere."""
+"""Normalisation of the incoming weights of each unit."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Task
 from wflow_core.symmetry import GroupElement, Symmetry
 from wflow_core.weights import WeightSet
-from wflow_plugins.manifolds.unit_spheres import outside, unit_scales, unit_spheres
+from wflow_plugins.manifolds.unit_spheres import unconstrained_indices, unit_scales, unit_spheres
 from wflow_plugins.needs import UNIT_SPHERES, with_option
 from wflow_plugins.objectives import Regression
 
 
 class ReluSphere(Canonicalizer):
-    """Scales the incoming weights of each unit to unit norm and its outgoing ones back.
+    """Scales the incoming weights of each unit to unit norm, and its outgoing ones inversely.
 
-    With ``last_norm`` all weights of the last layer together get that norm, which keeps decisions
-    but sharpens or softens probabilities: it sets the scale of the loss. Each snapshot and each
-    initialisation is scaled by its own factors, else it would not lie on the spheres.
+    With ``last_norm`` the weights of the last layer are scaled to that joint norm, which preserves
+    decisions but sharpens or softens probabilities, and thus sets the scale of the loss. Each
+    snapshot and each initialisation has its own scales, so that it lies on the spheres.
     Source: Pittorino et al. 2022 (arXiv 2202.03038).
     """
 
     class Config(Options):
         last_norm: float | None = Field(
-            None, gt=0, description="norm of the last layer's weights; none: left as they are"
+            None, gt=0, description="norm of the last layer's weights; null: not scaled"
         )
 
     granularity = "network"
@@ -38,12 +38,14 @@ class ReluSphere(Canonicalizer):
 
     def __init__(self, architecture: Architecture, task: Task | None = None, **options: Any):
         super().__init__(architecture, task, **options)
-        unit_spheres(architecture.symmetry)  # refuses what has none
+        unit_spheres(architecture.symmetry)  # raises where there are none
         if self.config.last_norm is not None:
-            refuse_many_layers(architecture.symmetry)
-            refuse_values(task)
+            check_single_last_layer(architecture.symmetry)
+            check_classification(task)
             self.preserves = "decision"
-            self.offers = self.offers | {with_option(UNIT_SPHERES, "last_norm", self.config.last_norm)}
+            self.offers = self.offers | {
+                with_option(UNIT_SPHERES, "last_norm", self.config.last_norm)
+            }
 
     def fit(self, zoo: WeightSet) -> None:
         pass
@@ -52,33 +54,41 @@ class ReluSphere(Canonicalizer):
         return unit_scales(self.architecture.symmetry, weights)
 
     def act(self, weights: Tensor, element: GroupElement) -> Tensor:
-        moved = super().act(weights, element)
+        scaled = super().act(weights, element)
         if self.config.last_norm is None:
-            return moved
-        last = outside(self.architecture.symmetry).to(weights.device)
-        norm = moved[:, last].norm(dim=1, keepdim=True)
-        return moved.index_copy(1, last, moved[:, last] * self.config.last_norm / norm)
+            return scaled
+        last = unconstrained_indices(self.architecture.symmetry).to(weights.device)
+        norm = scaled[:, last].norm(dim=1, keepdim=True)
+        return scaled.index_copy(1, last, scaled[:, last] * self.config.last_norm / norm)
 
 
-def refuse_values(task: Task | None) -> None:
-    """Scaled outputs are the same decisions, but other values."""
+def check_classification(task: Task | None) -> None:
+    """Check that the task is no regression, since scaled outputs are other values.
+
+    Raises:
+        UnsupportedError: it is one.
+    """
     if task is not None and isinstance(task.objective, Regression):
         raise UnsupportedError(
-            f"last_norm keeps decisions alone, and {task!r} asks for values, which it would "
-            "change; leave last_norm out"
+            f"last_norm preserves decisions only, but the outputs of {task!r} are values, which it "
+            "would change; remove last_norm"
         )
 
 
-def refuse_many_layers(symmetry: Symmetry) -> None:
-    """Only the weights of one linear last layer scale all outputs alike."""
-    inside = {b.part for g in unit_spheres(symmetry) for b in symmetry.graph.blocks.values()
+def check_single_last_layer(symmetry: Symmetry) -> None:
+    """Check that the weights outside the spheres are one linear layer, which scales all outputs.
+
+    Raises:
+        UnsupportedError: they are not.
+    """
+    constrained = {b.part for g in unit_spheres(symmetry) for b in symmetry.graph.blocks.values()
               if symmetry.parts[b.part].part.scale_exponent.get(g) == 1}  # fmt: skip
-    rest = [b for b in symmetry.graph.blocks.values() if b.part not in inside]
-    readers = {g for b in rest for g in b.groups if symmetry.groups[g].permutable}
-    outputs = {b.groups[0] for b in rest}
-    if len(readers) > 1 or len(outputs) > 1 or any(symmetry.groups[g].permutable for g in outputs):
-        names = ", ".join(b.name for b in rest)
+    unconstrained = [b for b in symmetry.graph.blocks.values() if b.part not in constrained]
+    inputs = {g for b in unconstrained for g in b.groups if symmetry.groups[g].permutable}
+    outputs = {b.groups[0] for b in unconstrained}
+    if len(inputs) > 1 or len(outputs) > 1 or any(symmetry.groups[g].permutable for g in outputs):
+        names = ", ".join(b.name for b in unconstrained)
         raise UnsupportedError(
-            f"last_norm: the weights outside of units' spheres ({names}) are not one last layer; "
-            "leave last_norm out"
+            f"last_norm: the weights outside the units' spheres ({names}) are not one last layer; "
+            "remove last_norm"
         )

@@ -1,4 +1,4 @@
-"""Soft permutations, and how they act on the blocks of a weight graph.
+"""Soft permutations, and their action on the blocks of a weight graph.
 
 Shapes: ``...`` batch, n units of a group.
 """
@@ -13,14 +13,14 @@ from torch import Tensor
 
 from wflow_core.symmetry.graph import WeightGraph
 
-SMALLEST = 1e-20
+MIN_KERNEL = 1e-20
 RIDGE = 1e-5
 
 
 class _Sinkhorn(torch.autograd.Function):
-    """Rows and columns of ``exp(logits)`` scaled in turn until both sum to one.
+    """Scales rows and columns of ``exp(logits)`` alternately until both sum to one.
 
-    The gradient is that of the fixed point, from one linear system, whatever the number of
+    The gradient is that of the fixed point, from one linear system, for any number of
     iterations. With P the result, M = P * dL/dP, r and c its row and column sums, it is
     M - P * (x + y^T), where x + P y = r and P^T x + y = c. Source: Eisenberger, Toker, Leal-Taixe,
     Bernard, Cremers 2022 (arXiv 2205.06688), for equal marginals.
@@ -28,12 +28,12 @@ class _Sinkhorn(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, iterations: int) -> Tensor:
-        kernel = (logits - logits.amax(-1, keepdim=True)).exp().clamp_min(SMALLEST)
-        turned = kernel.mT
+        kernel = (logits - logits.amax(-1, keepdim=True)).exp().clamp_min(MIN_KERNEL)
+        transposed = kernel.mT
         columns = torch.ones_like(kernel[..., :1])
         for _ in range(iterations):
             rows = (kernel @ columns).reciprocal()
-            columns = (turned @ rows).reciprocal()
+            columns = (transposed @ rows).reciprocal()
         soft = rows * kernel * columns.mT
         ctx.save_for_backward(soft)
         return soft
@@ -44,7 +44,7 @@ class _Sinkhorn(torch.autograd.Function):
         n = soft.shape[-1]
         mass = soft * grad[0]
         r, c = mass.sum(-1, keepdim=True), mass.sum(-2).unsqueeze(-1)
-        # x is free by a constant, which the added 1/n fixes; the ridge holds near permutations.
+        # x is determined up to a constant, which 1/n fixes; the ridge regularises permutations.
         eye = torch.eye(n, dtype=soft.dtype, device=soft.device)
         system = (1 + RIDGE) * eye + 1 / n - soft @ soft.mT
         x = torch.linalg.solve_ex(system, r - soft @ c).result
@@ -53,26 +53,28 @@ class _Sinkhorn(torch.autograd.Function):
 
 
 def soft_permutation(logits: Tensor, temperature: float, iterations: int) -> Tensor:
-    """``[..., n, n]`` logits to nearly doubly stochastic matrices; columns sum to one exactly."""
+    """``[..., n, n]`` logits to doubly stochastic matrices; columns sum to one exactly."""
     soft: Tensor = _Sinkhorn.apply(logits / temperature, iterations)
     return soft
 
 
 def soft_act(
-    graph: WeightGraph, pieces: Mapping[str, Tensor], soft: Mapping[str, Tensor]
+    graph: WeightGraph, blocks: Mapping[str, Tensor], soft: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """``{block: [B, n_a, n_b, F]}``, each ``P_a W P_b^T`` with ``soft[g]`` of ``[B, n, n]``.
 
-    With permutation matrices it is the action of the element whose ``perm`` tells the column of
-    the one in each row.
+    With permutation matrices it is the action of the element whose ``perm`` is the column index of
+    the 1 in each row.
     """
-    return {name: _move(graph.blocks[name].groups, piece, soft) for name, piece in pieces.items()}
+    return {
+        name: _act_on_axes(graph.blocks[name].groups, block, soft) for name, block in blocks.items()
+    }
 
 
-def _move(groups: tuple[str, ...], piece: Tensor, soft: Mapping[str, Tensor]) -> Tensor:
+def _act_on_axes(groups: tuple[str, ...], block: Tensor, soft: Mapping[str, Tensor]) -> Tensor:
     for dim, group in enumerate(groups, start=1):
         if group in soft:
-            moved = piece.movedim(dim, 1)
-            laid = soft[group] @ moved.flatten(2)
-            piece = laid.reshape(moved.shape).movedim(1, dim)
-    return piece
+            moved = block.movedim(dim, 1)
+            rows = soft[group] @ moved.flatten(2)
+            block = rows.reshape(moved.shape).movedim(1, dim)
+    return block

@@ -12,7 +12,7 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.needs import INITIAL_POINTS, SYMMETRY
 from wflow_core.symmetry import Symmetry
 from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres
-from wflow_plugins.manifolds.unit_spheres import outside, unit_spheres
+from wflow_plugins.manifolds.unit_spheres import unconstrained_indices, unit_spheres
 from wflow_plugins.needs import UNIT_SPHERES, with_option
 
 
@@ -50,4 +50,4 @@ class ReluSphere(ProductOfSpheres):
         found = [Spheres(torch.cat(of)) for of in sizes.values()]
         if self.config.last_norm is None:
             return found
-        return [*found, Spheres(outside(self.symmetry).unsqueeze(0), self.config.last_norm)]
+        return [*found, Spheres(unconstrained_indices(self.symmetry).unsqueeze(0), self.config.last_norm)]

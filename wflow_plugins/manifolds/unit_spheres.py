@@ -46,7 +46,7 @@ def unit_spheres(symmetry: Symmetry) -> dict[str, Tensor]:
     return found
 
 
-def outside(symmetry: Symmetry) -> Tensor:
+def unconstrained_indices(symmetry: Symmetry) -> Tensor:
     """``[r]``: the flat places of weights in no unit's sphere, in their order."""
     inside = torch.cat([p.flatten() for p in unit_spheres(symmetry).values()])
     free = torch.ones(symmetry.layout.size, dtype=torch.bool)

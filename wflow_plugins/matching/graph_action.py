@@ -1,4 +1,4 @@
-"""How a group element acts on the blocks of the weight graph: edges and features follow nodes.
+"""The action of group elements on the blocks of the weight graph.
 
 Shapes: B batch, n nodes of a group.
 """
@@ -16,8 +16,8 @@ from wflow_core.symmetry import GroupElement, Symmetry
 def act_on_blocks(
     symmetry: Symmetry, blocks: Mapping[str, Tensor], element: GroupElement
 ) -> dict[str, Tensor]:
-    """``{block: [B, *shape]}`` after the element acted on their nodes."""
-    return {name: act_on_block(symmetry, name, of, element) for name, of in blocks.items()}
+    """``{block: [B, *shape]}`` after the element acted on the nodes of each block."""
+    return {name: act_on_block(symmetry, name, block, element) for name, block in blocks.items()}
 
 
 def act_on_block(
@@ -30,36 +30,36 @@ def act_on_block(
     """A block ``[B, *shape]`` after the element acted on its axes.
 
     Args:
-        skip_axis: 1 or 2: an axis to leave as it is.
+        skip_axis: 1 or 2: an axis that the element does not act on.
     """
-    of = symmetry.graph.blocks[name]
-    power = symmetry.parts[of.part].part.scale_exponent
-    for dim, group in enumerate(of.groups, start=1):
+    layout = symmetry.graph.blocks[name]
+    exponents = symmetry.parts[layout.part].part.scale_exponent
+    for dim, group in enumerate(layout.groups, start=1):
         if dim == skip_axis:
             continue
         shape = [-1 if i == dim else 1 for i in range(1, block.ndim)]
         index = node_permutation(symmetry, group, element)
         if index is not None:
             block = torch.take_along_dim(block, index.reshape(len(index), *shape), dim)
-        if group in element.scale and power.get(group):
-            factor = element.scale[group].flatten(1) ** power[group]
+        if group in element.scale and exponents.get(group):
+            factor = element.scale[group].flatten(1) ** exponents[group]
             block = block * factor.reshape(len(factor), *shape)
     return block
 
 
 def node_permutation(symmetry: Symmetry, group: str, element: GroupElement) -> Tensor | None:
-    """``[B, n]``: the old node that each new node comes from; None where none moves."""
+    """``[B, n]``: the old node of each new node; None where the element moves none."""
     units = symmetry.units(group)
-    own = element.perm.get(group)
+    inner = element.perm.get(group)
     if len(units) == 1:
-        return own
+        return inner
     outer = element.perm.get(symmetry.groups[group].parent or "")
-    if own is None and outer is None:
+    if inner is None and outer is None:
         return None
-    known = own if own is not None else outer
-    assert known is not None
+    perm = inner if inner is not None else outer
+    assert perm is not None
     if outer is None:
-        outer = torch.arange(units[0], device=known.device).expand(len(known), -1)
-    if own is None:
-        own = torch.arange(units[1], device=known.device).expand(len(known), *units)
-    return (outer.unsqueeze(-1) * units[1] + own).flatten(1)
+        outer = torch.arange(units[0], device=perm.device).expand(len(perm), -1)
+    if inner is None:
+        inner = torch.arange(units[1], device=perm.device).expand(len(perm), *units)
+    return (outer.unsqueeze(-1) * units[1] + inner).flatten(1)

@@ -1,4 +1,4 @@
-"""Weight graphs for torch_geometric, which is imported only here, since it takes seconds."""
+"""Weight graphs for torch_geometric, which is imported here only: importing takes seconds."""
 
 from __future__ import annotations
 
@@ -11,35 +11,39 @@ from wflow_core.symmetry.graph import WeightGraph
 
 
 def to_hetero(graph: WeightGraph, weights: Tensor) -> HeteroData:
-    """One network ``[P]``: a node set a group, an edge type a block. Edges run from the column
-    (input) to the row (output) of the weight."""
+    """One network ``[P]``, with a node set per group and an edge type per block.
+
+    Edges run from the column (input) to the row (output) of the weight.
+    """
     data = HeteroData()
     features: dict[str, list[Tensor]] = {group: [] for group in graph.nodes}
-    for name, piece in graph.split(weights.unsqueeze(0)).items():
+    for name, block in graph.split(weights.unsqueeze(0)).items():
         groups = graph.blocks[name].groups
         if len(groups) == 0:
-            data[name] = piece[0]
+            data[name] = block[0]
         elif len(groups) == 1:
-            features[groups[0]].append(piece[0])
+            features[groups[0]].append(block[0])
         else:
             relation = (groups[1], name, groups[0])
-            data[relation].edge_index = _bipartite(piece.shape[1], piece.shape[2]).to(piece.device)
-            data[relation].edge_attr = piece[0].flatten(0, 1)
-    for group, found in features.items():
+            data[relation].edge_index = _bipartite(block.shape[1], block.shape[2]).to(block.device)
+            data[relation].edge_attr = block[0].flatten(0, 1)
+    for group, blocks in features.items():
         empty = weights.new_zeros(graph.nodes[group], 0)
-        data[group].x = torch.cat([empty, *found], 1)
+        data[group].x = torch.cat([empty, *blocks], 1)
     return data
 
 
 def to_data(graph: WeightGraph, weights: Tensor) -> Data:
-    """One network ``[P]``, homogeneous: features padded with zeros, the node set and the edge block
-    of each in ``node_type`` and ``edge_type``."""
+    """One network ``[P]`` as a homogeneous graph, with features padded with zeros.
+
+    ``node_type`` and ``edge_type`` hold the numbers of the node set and of the edge block.
+    """
     hetero = to_hetero(graph, weights)
-    sets = list(graph.nodes)
+    groups = list(graph.nodes)
     offset = dict(
-        zip(sets, [0, *torch.tensor(list(graph.nodes.values())).cumsum(0).tolist()], strict=False)
+        zip(groups, [0, *torch.tensor(list(graph.nodes.values())).cumsum(0).tolist()], strict=False)
     )
-    nodes = [hetero[group].x for group in sets]
+    nodes = [hetero[group].x for group in groups]
     edges = hetero.edge_types
     shift = [torch.tensor([[offset[a]], [offset[b]]], device=weights.device) for a, _, b in edges]
     index = [hetero[e].edge_index + s for e, s in zip(edges, shift, strict=True)]

@@ -29,12 +29,12 @@ class Novelty(Metric):
 
     def measure(self, samples: WeightSet, zoo: WeightSet) -> MetricTree:
         distances, nearest, spread = self._zoo(zoo, len(samples))
-        own = distances.nearest(samples.weights)
+        own = distances.nearest_distances(samples.weights)
         return {
             "novelty": {
                 "nearest": own,
                 "nearest_ratio": _ratio(own, nearest),
-                "spread_ratio": _ratio(distances.spread(samples.weights), spread),
+                "spread_ratio": _ratio(distances.mean_pair_distance(samples.weights), spread),
             }
         }
 
@@ -44,8 +44,8 @@ class Novelty(Metric):
             distances = zoo_distances(self.architecture.symmetry, zoo)
             nearest = spread = math.nan  # of one training run alone
             if len(zoo.run.unique()) > 1:
-                nearest = distances.zoo_nearest(n).mean().item()
-                spread = distances.spread(zoo.weights, zoo.run).item()
+                nearest = distances.zoo_nearest_distances(n).mean().item()
+                spread = distances.mean_pair_distance(zoo.weights, zoo.run).item()
             self._known = (zoo, distances, nearest, spread)
         return self._known[1:]
 

@@ -38,8 +38,7 @@ class NeuronLayer(nn.Module):
         shift, scale, gate, *feed = self.adapt(time).unsqueeze(1).chunk(6, -1)
         normed = self.norm(tokens) * (1 + scale) + shift
         query, key, value = (
-            p.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for p in self.qkv(normed).chunk(3, -1)
+            p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in self.qkv(normed).chunk(3, -1)
         )
         bias, messages, updated = self._along_edges(normed, value, edges, places)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)

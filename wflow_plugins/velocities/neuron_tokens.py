@@ -78,12 +78,14 @@ class TokenCodec(nn.Module):
         return {name: (at[row], at[column]) for name, (row, column) in pairs.items()}
 
     def _owner(self, block: Block) -> str | None:
-        """The permutable group whose features a block is; None for edges between two permutable groups."""
+        """The permutable group whose features a block is; None for edges between two of them."""
         free = [group for group in block.groups if group in self.permutable]
         return None if len(free) == 2 else free[0] if free else GLOBAL
 
     def _features(self, block: Block) -> int:
-        free = [size for g, size in zip(block.groups, block.shape, strict=False) if g in self.permutable]
+        free = [
+            size for g, size in zip(block.groups, block.shape, strict=False) if g in self.permutable
+        ]
         return block.size // (free[0] if free else 1)
 
     def _gather(self, graph: WeightGraph, pieces: dict[str, Tensor], owner: str) -> Tensor:

@@ -18,11 +18,11 @@ from wflow_plugins.velocities.neuron_tokens import TokenCodec
 
 
 class NeuronTransformer(GraphVelocity):
-    """Commutes with every permutation of permutable units, exactly, and runs at any of their numbers.
+    """Commutes with every permutation of units, exactly, and runs at any number of units.
 
     A unit is a token. Its weights to fixed groups (inputs, classes) are its features, through
-    a plain linear map; only weights between two permutable groups are edges. Time enters by adaptive
-    normalisation; the output starts at zero. Compare DiT (arXiv 2212.09748) for the
+    a plain linear map; only weights between two permutable groups are edges. Time enters by
+    adaptive normalisation; the output starts at zero. Compare DiT (arXiv 2212.09748) for the
     normalisation and Diao & Loynd 2023 (arXiv 2210.05062) for attention with edges.
     """
 

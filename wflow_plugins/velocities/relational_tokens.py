@@ -30,7 +30,10 @@ class RelationalCodec(nn.Module):
     def __init__(self, graph: WeightGraph, width: int):
         super().__init__()
         groups, blocks = graph.groups, graph.blocks
-        self.feature_owners = [*groups, *([GLOBAL] if any(not b.groups for b in blocks.values()) else [])]
+        self.feature_owners = [
+            *groups,
+            *([GLOBAL] if any(not b.groups for b in blocks.values()) else []),
+        ]
         self.edge_names = [n for n, b in blocks.items() if len(b.groups) == 2]
         self.node_names = {owner: _features(graph, owner) for owner in self.feature_owners}
         features = [sum(blocks[n].shape[-1] for n in of) for of in self.node_names.values()]

@@ -69,7 +69,8 @@ def _own(cls: Any, name: str) -> bool:
     member = vars(home)[name] if home else None
     wrapped = callable(member) or hasattr(member, "__get__")
     ours = isinstance(home, type) and issubclass(home, Component) and home is not Component
-    return ours and wrapped and not name.startswith("_") and name != "Config"
+    public = name == "__call__" or not name.startswith("_")
+    return ours and wrapped and public and name != "Config"
 
 
 def _listed(title: str, items: list[str]) -> list[str]:

@@ -8,12 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from wflow_core import Group, Part, Signature, Symmetry, WeightLayout
 from wflow_core.errors import SpaceError
-from wflow_core.interfaces.task import Signature
-from wflow_core.symmetry import Group, Part, Symmetry
 from wflow_core.testing import ManifoldContract
 from wflow_core.testing.world import seeded
-from wflow_core.weights import WeightLayout
 from wflow_example.cylinder import Cylinder
 from wflow_example.wide_and_deep import WideAndDeep
 

@@ -12,8 +12,8 @@ SMALL = ["zoo.networks=24", "zoo.epochs=1", "train.iterations=5", "sample.networ
 
 def test_the_spec_runs(tmp_path: Path) -> None:
     """A run as small as can be leaves networks that score."""
-    assembly = wflow_core.assemble(wflow_core.load_spec(SPEC, SMALL))
-    assert assembly.origins["architecture"].startswith("wflow-example ")
-    assert assembly.origins["manifold"].startswith("wflow-example ")
-    metrics = wflow_core.run(assembly, tmp_path / "run")
+    components = wflow_core.assemble(wflow_core.load_spec(SPEC, SMALL))
+    assert components.origins["architecture"].startswith("wflow-example ")
+    assert components.origins["manifold"].startswith("wflow-example ")
+    metrics = wflow_core.run(components, tmp_path / "run")
     assert 0 <= metrics["samples"]["accuracy"]["mean"] <= 1

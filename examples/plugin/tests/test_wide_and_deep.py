@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from wflow_core.interfaces.task import Signature
-from wflow_core.symmetry import GroupElement
+from wflow_core import GroupElement, Signature
 from wflow_core.testing import ArchitectureContract
 from wflow_core.testing.world import seeded
 from wflow_example.wide_and_deep import WideAndDeep

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from wflow_core import Manifold, Symmetry
 from wflow_core.errors import SpaceError
-from wflow_core.interfaces.manifold import Manifold
-from wflow_core.symmetry import Symmetry
+from wflow_core.interfaces.needs import INITIAL_POINTS
 
 TINY = 1e-30  # of a squared length, above which directions and gradients are sound
 
@@ -29,12 +29,12 @@ class Cylinder(Manifold):
     length alone.
     """
 
-    # Initialisations are not zero, either, so the prior `initializer` may start from them.
-    offers = frozenset({"initial_points"})
+    # Initialisations are not zero, so the prior `initializer` may start from them.
+    offers = frozenset({INITIAL_POINTS})
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):
         super().__init__(dim, symmetry, **options)
-        self.part = symmetry.graph.block_of if symmetry else torch.zeros(dim, dtype=torch.long)
+        self.part = symmetry.graph.block_ids if symmetry else torch.zeros(dim, dtype=torch.long)
         self.parts = int(self.part.max()) + 1
         if (self.part.bincount() < 2).any():
             raise SpaceError("`cylinder`: a part of a single weight has no direction to turn")

@@ -7,10 +7,7 @@ from math import prod
 from pydantic import Field
 from torch import Tensor, nn
 
-from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.component import Options
-from wflow_core.symmetry import Group, Part, Symmetry
-from wflow_core.weights import WeightLayout
+from wflow_core import Architecture, Group, Options, Part, Symmetry, WeightLayout
 
 
 class WideAndDeepModule(nn.Module):

@@ -1,4 +1,4 @@
-"""Running networks on training data where only their weights are known."""
+"""Evaluation of networks on training data, from their weights alone."""
 
 from __future__ import annotations
 
@@ -14,35 +14,38 @@ from wflow_core.networks.batched import BatchedNetworks
 from wflow_plugins.batchnorm.batch_statistics import by_batch
 
 
-class OnData:
-    """Networks of an architecture on the training split of a task.
+class DataEvaluator:
+    """Evaluates networks of an architecture on the training split of a task.
 
-    BatchNorm layers take the statistics of the batch, since only weights are at hand.
+    BatchNorm layers use the statistics of the batch, since buffers are unknown.
+
+    Args:
+        component: name of the component that needs data, for the error.
 
     Raises:
-        UnsupportedError: there is no task, or one without data.
+        UnsupportedError: there is no task, or it has no data.
     """
 
-    def __init__(self, architecture: Architecture, task: Task | None, why: str):
+    def __init__(self, architecture: Architecture, task: Task | None, component: str):
         if task is None or task.objective is None:
             what = "no task" if task is None else f"{task!r}, which has no data"
-            raise UnsupportedError(f"{why} needs a task with data; got {what}")
+            raise UnsupportedError(f"{component} needs a task with data; got {what}")
         self.task, self.objective = task, task.objective
         self.networks = BatchedNetworks(by_batch(architecture.template))
 
     def state(self, weights: Tensor) -> dict[str, Tensor]:
-        """``[N, P] -> {name: [N, *shape]}`` with the module's own buffers."""
+        """``[N, P] -> {name: [N, *shape]}``, with the buffers of the template."""
         layout = self.networks.buffer_layout
-        own = layout.flatten(dict(self.networks.module.named_buffers())).to(weights)
-        return self.networks.tensors(weights, own.expand(len(weights), -1).clone())
+        buffers = layout.flatten(dict(self.networks.module.named_buffers())).to(weights)
+        return self.networks.tensors(weights, buffers.expand(len(weights), -1).clone())
 
     def loss(self, weights: Tensor, batch: Split) -> Tensor:
-        """``[N]``: the mean loss of each network on one batch, differentiable."""
+        """``[N, P] -> [N]``: mean loss of each network on a batch, differentiable."""
         outputs = self.networks.forward(self.state(weights), batch.x)
         return self.objective.loss(outputs, batch.y.expand(len(outputs), *batch.y.shape)).mean(-1)
 
     def batches(self, size: int, seed: int, like: Tensor) -> Iterator[Split]:
-        """Shuffled batches without end, in the type and on the device of ``like``."""
+        """Shuffled batches, endlessly, in the dtype and on the device of ``like``."""
         generator = torch.Generator().manual_seed(seed)
         while True:
             for batch in self.task.batches("train", size, generator):
