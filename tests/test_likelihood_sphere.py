@@ -17,7 +17,7 @@ from wflow_plugins.likelihood.log_prob import LogProb
 from wflow_plugins.likelihood.solve import log_prob
 from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres
 from wflow_plugins.manifolds.sphere import Sphere
-from wflow_plugins.manifolds.spherical import log_area, projected_normal
+from wflow_plugins.manifolds.spherical import log_area, projected_normal_log_prob
 from wflow_plugins.priors.gaussian import Gaussian
 from wflow_plugins.solvers.euler import Euler
 from wflow_plugins.solvers.heun import Heun
@@ -140,13 +140,13 @@ def test_the_projected_normal_has_its_closed_form(d: int, mean: float) -> None:
     ratio = (0.5 * a**2 + 0.5 * math.log(2 * math.pi) + torch.from_numpy(log_ndtr(a.numpy()))).exp()
     radial = {1: ratio, 2: 1 + a * ratio, 3: a + (1 + a**2) * ratio}[d]
     known = radial.log() - 0.5 * d * (math.log(2 * math.pi) + mean**2)
-    torch.testing.assert_close(projected_normal(x, mean), known, atol=1e-9, rtol=0)
+    torch.testing.assert_close(projected_normal_log_prob(x, mean), known, atol=1e-9, rtol=0)
 
 
 def test_the_projected_normal_integrates_to_one_and_joins_the_uniform() -> None:
     x, area = grid()
-    assert (projected_normal(x, 1.5).exp() * area).sum().item() == pytest.approx(1, abs=1e-9)
+    assert (projected_normal_log_prob(x, 1.5).exp() * area).sum().item() == pytest.approx(1, abs=1e-9)
     many = points(Sphere(700), 4)
     torch.testing.assert_close(
-        projected_normal(many, 1e-9), projected_normal(many, 0), atol=1e-6, rtol=0
+        projected_normal_log_prob(many, 1e-9), projected_normal_log_prob(many, 0), atol=1e-6, rtol=0
     )

@@ -15,7 +15,6 @@ import torch
 from plugin_support import refused, wflow, write_spec
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from wflow_core.measures import novelty
 
 import wflow_core
 from wflow_core.assembly.assemble import assemble
@@ -24,8 +23,10 @@ from wflow_core.pipeline.driver import run
 from wflow_core.specs.spec import load_spec
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
+from wflow_plugins.matching import distances
 from wflow_plugins.streaming.lazy_weights import LazyWeights
 from wflow_plugins.streaming.memory import MemoryBudget
+from wflow_plugins.streaming.storage import Streamed
 
 HIDDEN, NETWORKS = 5, 12
 M_MMAP_THRESHOLD = -3  # of glibc
@@ -98,8 +99,8 @@ def shards(folder: Path, name: str = "weights") -> Tensor:
 @pytest.fixture(scope="module", autouse=True)
 def few_pairs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(novelty, "PAIRS", 9)
-        patch.setattr(novelty, "CANDIDATES", 3)
+        patch.setattr(distances, "PAIRS", 9)
+        patch.setattr(distances, "CANDIDATES", 3)
         yield
 
 
@@ -152,7 +153,7 @@ def test_networks_are_sampled_and_measured_within_a_budget(
         assert drawn.exit_code == 0, drawn.output
         assert len(list(place.glob("network-*"))) == (9 if memory == LITTLE else 0)
         measured = wflow(
-            "evaluate", of, "--networks", place, "--metric", "task_score", "--json", *out
+            "evaluate", of, "--from", place, "--metric", "task_score", "--json", *out
         )
         assert measured.exit_code == 0, measured.output
         scores.append(dict(numbers(json.loads(measured.stdout)["samples"])))
@@ -160,7 +161,7 @@ def test_networks_are_sampled_and_measured_within_a_budget(
 
 
 def test_a_loaded_flow_reads_what_it_is_asked_for(streamed: Path) -> None:
-    flow = wflow_core.load(streamed, memory=LITTLE)
+    flow = wflow_core.load(streamed, storage=Streamed(MemoryBudget.parse(LITTLE)))
     assert isinstance(flow.samples.weights, LazyWeights)
     assert flow.samples[2:4].weights.norm(dim=1).shape == (2,)
     drawn = flow.sample(9)
@@ -178,10 +179,10 @@ def test_a_loaded_flow_reads_what_it_is_asked_for(streamed: Path) -> None:
     [
         ({"codec": "null"}, LITTLE, r"12 networks of 167 weights do not fit .* `codec: pca`"),
         ({"codec": "standardize"}, LITTLE, r"Standardize\(.*\) needs them all; add `codec: pca`"),
-        ({"metrics": "[fine_tuning]"}, LITTLE, r"FineTuning\(.*\): 12 networks, .* at once"),
+        ({"metrics": "[fine_tuning]"}, LITTLE, r"FineTuning\(.*\): requested 12 networks .* the limit of one"),
         ({}, "6kB", r"--memory 6kB is too little for networks of 668B each .* at least 6.01kB"),
-        ({"canonicalizers": "[]"}, "5kB", r"takes as much as 8; give it at least 5.34kB"),
-        ({}, "much", r"wants a size such as 4GB, 500MB or 2GiB; got 'much'"),
+        ({"canonicalizers": "[]"}, "5kB", r"takes as much as 8; give at least 5.34kB"),
+        ({}, "much", r"expected a size such as 4GB, 500MB or 2GiB; got 'much'"),
     ],
 )
 def test_what_a_budget_forbids(
@@ -260,9 +261,10 @@ def test_memory_stays_within_the_budget(tmp_path: Path) -> None:
     ):
         (tmp_path / name).mkdir()
         zoo = zoo_folder(tmp_path / name / "files", n, width)
-        assembly = assemble(load_spec(spec(tmp_path / name, zoo, width, **lines)))
+        components = assemble(load_spec(spec(tmp_path / name, zoo, width, **lines)))
         before = forget_peak()
-        run(assembly, tmp_path / name / "out", memory=memory)
+        storage = None if memory is None else Streamed(memory)
+        run(components, tmp_path / name / "out", storage=storage)
         used[name] = peak() - before
     assert used["held"] > n * row  # else the measure would not see the zoo
     assert used["within"] < 9 * row, {name: of / row for name, of in used.items()}

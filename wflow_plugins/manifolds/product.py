@@ -23,7 +23,7 @@ from wflow_plugins.manifolds import spherical
 class Spheres:
     """K spheres of one size and radius: ``places [K, d]`` of their coordinates."""
 
-    places: Tensor
+    indices: Tensor
     radius: float = 1.0
 
 
@@ -41,16 +41,16 @@ class ProductOfSpheres(Manifold):
         """The spheres, those of one size and radius together."""
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
-        return self._each(_exponential, torch.add, x, u)
+        return self._map_factors(_expmap, torch.add, x, u)
 
     def logmap(self, x: Tensor, y: Tensor) -> Tensor:
-        return self._each(_logarithm, lambda x, y: y - x, x, y)
+        return self._map_factors(_logmap, lambda x, y: y - x, x, y)
 
     def projx(self, x: Tensor) -> Tensor:
-        return self._each(_projection, lambda x: x, x)
+        return self._map_factors(_projx, lambda x: x, x)
 
     def proju(self, x: Tensor, u: Tensor) -> Tensor:
-        return self._each(_tangent, lambda x, u: u, x, u)
+        return self._map_factors(_proju, lambda x, u: u, x, u)
 
     def inner(self, x: Tensor, u: Tensor, v: Tensor) -> Tensor:
         return (u * v).sum(-1)
@@ -58,19 +58,19 @@ class ProductOfSpheres(Manifold):
     def dist(self, x: Tensor, y: Tensor) -> Tensor:
         *factors, rest = zip(self._split(x), self._split(y), strict=True)
         square = (rest[1] - rest[0]).square().sum(-1)
-        for own, (a, b) in zip(self._spheres, factors, strict=True):
-            angle = spherical.distance(a / own.radius, b / own.radius)
-            square = square + (own.radius * angle).square().sum(-1)
+        for spheres, (a, b) in zip(self._spheres, factors, strict=True):
+            angle = spherical.dist(a / spheres.radius, b / spheres.radius)
+            square = square + (spheres.radius * angle).square().sum(-1)
         return square.sqrt()
 
     def pairwise_dist(self, x: Tensor, y: Tensor) -> Tensor:
         """From inner products: to half of the digits at the smallest angles."""
         *factors, rest = zip(self._split(x), self._split(y), strict=True)
         square = torch.cdist(*rest).square()
-        for own, (a, b) in zip(self._spheres, factors, strict=True):
-            for k in range(own.places.shape[0]):  # all at once would take K x N x M
-                cosine = (a[:, k] @ b[:, k].T / own.radius**2).clamp(-1, 1)
-                square = square + (own.radius * cosine.acos()).square()
+        for spheres, (a, b) in zip(self._spheres, factors, strict=True):
+            for k in range(spheres.indices.shape[0]):  # all at once would take K x N x M
+                cosine = (a[:, k] @ b[:, k].T / spheres.radius**2).clamp(-1, 1)
+                square = square + (spheres.radius * cosine.acos()).square()
         return square.sqrt()
 
     def projected_normal_log_prob(self, x: Tensor, mean: float, std: float) -> Tensor:
@@ -78,28 +78,28 @@ class ProductOfSpheres(Manifold):
         *factors, rest = self._split(x)
         total = -0.5 * ((rest - mean) / std).square() - math.log(std) - 0.5 * math.log(2 * math.pi)
         density = total.sum(-1)
-        for own, of in zip(self._spheres, factors, strict=True):
-            scale = (of.shape[-1] - 1) * math.log(own.radius)
-            known = spherical.projected_normal(of / own.radius, mean / std) - scale
+        for spheres, x in zip(self._spheres, factors, strict=True):
+            scale = (x.shape[-1] - 1) * math.log(spheres.radius)
+            known = spherical.projected_normal_log_prob(x / spheres.radius, mean / std) - scale
             density = density + known.sum(-1)
         return density
 
-    def _each(
+    def _map_factors(
         self, on_sphere: Callable[..., Tensor], on_flat: Callable[..., Tensor], *points: Tensor
     ) -> Tensor:
         """Points taken apart, a map on each factor, and put together again."""
         *factors, rest = zip(*(self._split(p) for p in points), strict=True)
-        done = [on_sphere(*of, own.radius) for own, of in zip(self._spheres, factors, strict=True)]
-        laid = torch.cat([*(f.flatten(-2) for f in done), on_flat(*rest)], -1)
-        return laid.index_select(-1, self._order[1].on(laid.device))
+        results = [on_sphere(*x, spheres.radius) for spheres, x in zip(self._spheres, factors, strict=True)]
+        flat = torch.cat([*(f.flatten(-2) for f in results), on_flat(*rest)], -1)
+        return flat.index_select(-1, self._order[1].on(flat.device))
 
     def _split(self, x: Tensor) -> list[Tensor]:
         """``[B, D] ->`` a piece ``[B, K, d]`` a kind of sphere, and the flat rest."""
-        laid = x.index_select(-1, self._order[0].on(x.device))
-        sizes = [own.places.numel() for own in self._spheres]
-        *factors, rest = laid.split([*sizes, x.shape[-1] - sum(sizes)], -1)
+        ordered = x.index_select(-1, self._order[0].on(x.device))
+        sizes = [spheres.indices.numel() for spheres in self._spheres]
+        *factors, rest = ordered.split([*sizes, x.shape[-1] - sum(sizes)], -1)
         return [
-            f.unflatten(-1, own.places.shape) for own, f in zip(self._spheres, factors, strict=True)
+            f.unflatten(-1, spheres.indices.shape) for spheres, f in zip(self._spheres, factors, strict=True)
         ] + [rest]
 
     @cached_property
@@ -109,24 +109,24 @@ class ProductOfSpheres(Manifold):
     @cached_property
     def _order(self) -> tuple[DeviceCache, DeviceCache]:
         """The coordinates of all spheres before the rest; and the way back."""
-        taken = torch.cat([own.places.flatten() for own in self._spheres])
-        free = torch.ones(self.dim, dtype=torch.bool)
-        free[taken] = False
-        order = torch.cat([taken, free.nonzero().squeeze(1)])
+        on_spheres = torch.cat([spheres.indices.flatten() for spheres in self._spheres])
+        is_flat = torch.ones(self.dim, dtype=torch.bool)
+        is_flat[on_spheres] = False
+        order = torch.cat([on_spheres, is_flat.nonzero().squeeze(1)])
         return DeviceCache(order), DeviceCache(order.argsort())
 
 
-def _exponential(x: Tensor, u: Tensor, radius: float) -> Tensor:
-    return radius * spherical.exponential(x / radius, u / radius)
+def _expmap(x: Tensor, u: Tensor, radius: float) -> Tensor:
+    return radius * spherical.expmap(x / radius, u / radius)
 
 
-def _logarithm(x: Tensor, y: Tensor, radius: float) -> Tensor:
-    return radius * spherical.logarithm(x / radius, y / radius)
+def _logmap(x: Tensor, y: Tensor, radius: float) -> Tensor:
+    return radius * spherical.logmap(x / radius, y / radius)
 
 
-def _projection(x: Tensor, radius: float) -> Tensor:
-    return radius * spherical.normalized(x)
+def _projx(x: Tensor, radius: float) -> Tensor:
+    return radius * spherical.projx(x)
 
 
-def _tangent(x: Tensor, u: Tensor, radius: float) -> Tensor:
-    return spherical.tangent(x / radius, u)
+def _proju(x: Tensor, u: Tensor, radius: float) -> Tensor:
+    return spherical.proju(x / radius, u)
