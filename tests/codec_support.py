@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from wflow_core.testing.world import seeded, small_network
+from wflow_core.testing.fixtures import seeded, small_network
 from wflow_core.weights import WeightSet
 from wflow_plugins.codecs.pca import Pca
 from wflow_plugins.streaming.column_files import stacked_columns

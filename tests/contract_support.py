@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from stage_world import stage_world
 from torch import nn
 
 from wflow_core import registry
 from wflow_core.interfaces.task import Signature
 from wflow_core.testing import CONTRACTS
 from wflow_core.testing.contract import Contract
-from wflow_core.testing.world import small_network, small_task
+from wflow_core.testing.fixtures import small_network, small_task
 from wflow_plugins.architectures.vit import Vit
 from wflow_plugins.zoos.gaussian import GaussianZoo
 from wflow_plugins.zoos.train import Train
@@ -20,6 +21,7 @@ OPTIONS = {
     ("task", "mnist"): {"data_dir": "images"},
     ("task", "fashion_mnist"): {"data_dir": "images", "flat": False},
     ("task", "cifar10"): {"data_dir": "records"},
+    ("condition", "covariates"): {"names": ["loss", "kind"]},
     ("zoo", "checkpoints"): {"folder": "networks"},
     ("zoo", "train"): {"networks": 6, "epochs": 2},
     ("zoo", "gaussian"): {"networks": 8},
@@ -48,7 +50,7 @@ def _attention(_: object) -> Vit:
 
 # What else the contract is told, where its own small world will not do.
 WORLDS: dict[tuple[str, str], dict[str, Any]] = {
-    ("zoo", "several"): {"context": lambda _: _two_zoos()},
+    ("zoo", "union"): {"context": lambda _: _two_zoos()},
     ("architecture", "bert"): {"signature": Signature((5,), 3, vocabulary=9)},
     ("architecture", "cnn"): {"signature": Signature((2, 8, 8), 3)},
     ("architecture", "resnet18"): {"signature": Signature((2, 8, 8), 3)},
@@ -56,6 +58,8 @@ WORLDS: dict[tuple[str, str], dict[str, Any]] = {
     ("architecture", "vit"): {"signature": Signature((2, 8, 8), 3)},
     ("canonicalizer", "attention_gauge"): {"network": _attention},
     ("canonicalizer", "transfusion"): {"network": _attention},
+    ("condition", "covariates"): {"wanted": {"kind": "b"}},
+    **{("stage", p.name): stage_world(p.name) for p in registry.plugins("stage")},
 }
 
 

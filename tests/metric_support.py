@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wflow_core.testing.world import SmallTask
+from wflow_core.testing.fixtures import SmallTask
 from wflow_plugins.objectives import Classification
 
 

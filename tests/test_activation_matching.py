@@ -12,7 +12,7 @@ from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, Part
 from wflow_core.weights import WeightLayout
 from wflow_plugins.canonicalizers.activation_matching import ActivationMatching
-from wflow_plugins.canonicalizers.activations import record_activations, find_readers
+from wflow_plugins.canonicalizers.activations import find_readers, record_activations
 
 
 class Flattened(Architecture):

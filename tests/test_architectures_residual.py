@@ -19,7 +19,7 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, GroupElement, Part
-from wflow_core.testing.world import SmallTask, seeded
+from wflow_core.testing.fixtures import SmallTask, seeded
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.cnn import Cnn
 from wflow_plugins.architectures.resnet18 import Resnet18

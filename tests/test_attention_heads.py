@@ -18,7 +18,12 @@ from wflow_core.symmetry import Group, GroupElement, Part, Symmetry
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.canonicalizers.attention_gauge import AttentionGauge, balance
-from wflow_plugins.canonicalizers.linear_pairs import linear_pairs, factors, svd_of_product, with_factors
+from wflow_plugins.canonicalizers.linear_pairs import (
+    factors,
+    linear_pairs,
+    svd_of_product,
+    with_factors,
+)
 from wflow_plugins.canonicalizers.transfusion import Transfusion
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching
 from wflow_plugins.matching.elements import inverse

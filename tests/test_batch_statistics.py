@@ -14,7 +14,7 @@ from torch.func import functional_call
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_core.space import identity
-from wflow_core.testing.world import seeded
+from wflow_core.testing.fixtures import seeded
 from wflow_plugins.architectures.cnn import Cnn
 from wflow_plugins.architectures.resnet20 import Resnet20
 from wflow_plugins.batchnorm.batch_statistics import (
@@ -117,8 +117,8 @@ def test_chunks_of_rows_are_spread_over_all(monkeypatch: pytest.MonkeyPatch) -> 
     """In the order of the rows, each chunk would hold one class and be normalised by it."""
     data, x = Images().splits["train"], weights()
     guidance = TaskLoss(Images(), NETWORK, identity)
-    monkeypatch.setattr(task_loss, "ENTRIES", 1)
-    monkeypatch.setattr(task_loss, "LEAST", 50)
+    monkeypatch.setattr(task_loss, "MAX_ENTRIES", 1)
+    monkeypatch.setattr(task_loss, "MIN_BATCH_ROWS", 50)
     chunks = list(guidance._chunks(data, 1))
     assert [c.y.bincount().tolist() for c in chunks] == [[17, 17, 16], [17, 16, 17], [16, 17, 17]]
     point = x.clone().requires_grad_()

@@ -15,7 +15,7 @@ from torch import Tensor
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.objective import Objective
-from wflow_core.testing.world import SmallTask, seeded, small_network, small_zoo
+from wflow_core.testing.fixtures import SmallTask, seeded, small_network, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.metrics.calibration import Calibration

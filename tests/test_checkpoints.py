@@ -20,7 +20,7 @@ from wflow_core.interfaces.task import Signature
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.commands.export import write_networks
-from wflow_plugins.zoos.state_dict_matching import fit_state
+from wflow_plugins.zoos.state_dict_matching import match_state_dict
 
 
 def prefixed(state: State, prefix: str) -> State:
@@ -144,7 +144,7 @@ class Tied(nn.Module):
 
 def fit(module: nn.Module, state: State) -> tuple[Tensor, Tensor]:
     layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
-    return fit_state(state, *layouts, 10**6)
+    return match_state_dict(state, *layouts, 10**6)
 
 
 def test_buffers_are_read_and_counters_may_be_absent() -> None:
@@ -200,7 +200,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wflow("run", spec, "--out", folder / "first", "--set", "train.iterations=1").exit_code == 0
     )
     zoo = tensors(folder / "first", "zoo")["weights"]
-    module = Mlp(Signature((30,), 2), hidden=[4]).module
+    module = Mlp(Signature((30,), 2), hidden=[4]).template
     write_networks(WeightSet.from_module(module, zoo), folder / "nets", separate=True)
     write_spec(folder, spec.read_text().replace("type: train, networks: 24, epochs: 2", ZOO))
     return folder

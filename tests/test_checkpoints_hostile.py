@@ -43,7 +43,7 @@ def problem(folder: Path, name: str, data: bytes) -> str:
         collect(folder)
     head, line, end = str(error.value).splitlines()
     assert head == f"{folder}: 1 of 2 files cannot be used"
-    assert end == "mend or remove them, or choose others by zoo.pattern"
+    assert end == "fix or remove them, or choose others by zoo.pattern"
     assert "weights_only" not in line  # torch advises to load files unsafely
     return line.removeprefix(f"  {name}: ")
 

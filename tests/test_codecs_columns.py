@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from wflow_core.errors import DataError, StoreError
 from wflow_core.weights import WeightLayout
-from wflow_plugins.codecs import slices
+from wflow_plugins.codecs import part_blocks
 from wflow_plugins.streaming.column_files import checkpoint_columns, stacked_columns
 from wflow_plugins.streaming.column_writing import write_columns
 from wflow_plugins.streaming.columns import Columns, ConcatColumns, InMemoryColumns
@@ -145,7 +145,8 @@ def test_a_folder_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.name)
 def test_parts_are_slices_of_the_weights(block: object) -> None:
     symmetry = block.symmetry  # type: ignore[attr-defined]
-    ends, parts = slices.of_parts(symmetry), [p for p in symmetry.parts if not p.part.buffer]
+    ends = part_blocks.part_offsets(symmetry)
+    parts = [p for p in symmetry.parts if not p.part.buffer]
     labels = torch.arange(symmetry.layout.size).unsqueeze(0)
     tensors = symmetry.layout.unflatten(labels)
     found = sorted(sorted(p.read(tensors[p.part.tensor]).flatten().tolist()) for p in parts)
@@ -156,17 +157,17 @@ def test_parts_are_slices_of_the_weights(block: object) -> None:
 def test_pieces_match_whatever_is_read_at_once(
     step: int, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slices, "STEP", step)
-    w, parts = normal(3, P), slices.of_parts(NETWORK.symmetry)
+    monkeypatch.setattr(part_blocks, "BLOCK_COLUMNS", step)
+    w, parts = normal(3, P), part_blocks.part_offsets(NETWORK.symmetry)
     columns = InMemoryColumns(w)
     monkeypatch.setattr(columns, "width", lambda: width)
-    found = list(slices.pieces(columns, parts))
+    found = list(part_blocks.iter_blocks(columns, parts))
     starts = sorted({*range(0, P, step), *parts.tolist()} - {P})
     assert [start for _, start, _ in found] == starts
     assert torch.equal(torch.cat([block for _, _, block in found], 1), w)
-    labels = slices.spread(torch.arange(len(parts) - 1), parts, 0, P)
+    labels = part_blocks.per_column(torch.arange(len(parts) - 1), parts, 0, P)
     for part, start, block in found:
         stop = start + block.shape[1]
         assert (labels[start:stop] == part).all()
-        values = slices.spread(torch.arange(len(parts) - 1), parts, start, stop)
+        values = part_blocks.per_column(torch.arange(len(parts) - 1), parts, start, stop)
         assert torch.equal(values, labels[start:stop])

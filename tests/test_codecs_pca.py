@@ -16,10 +16,10 @@ from torch import Tensor
 
 import wflow_core
 from wflow_core.errors import DataError, UnsupportedError
-from wflow_core.testing.world import seeded
-from wflow_plugins.codecs import slices
+from wflow_core.testing.fixtures import seeded
+from wflow_plugins.codecs import part_blocks
+from wflow_plugins.codecs.part_blocks import part_offsets
 from wflow_plugins.codecs.pca import Pca
-from wflow_plugins.codecs.slices import of_parts
 from wflow_plugins.streaming.columns import InMemoryColumns
 
 
@@ -47,7 +47,7 @@ def test_as_scikit_learn_does(n: int, whiten: bool, standardize: str) -> None:
 
 
 def test_parts_count_alike_when_standardized_by_part() -> None:
-    w, ends = normal(9, P), of_parts(NETWORK.symmetry).tolist()
+    w, ends = normal(9, P), part_offsets(NETWORK.symmetry).tolist()
     scaled = w.clone()
     for i, (a, b) in enumerate(pairwise(ends)):
         scaled[:, a:b] *= 10.0**i
@@ -98,15 +98,15 @@ def test_a_fraction_is_of_the_total_variance() -> None:
 def test_what_has_no_components() -> None:
     for w in (normal(1, P), normal(1, P).expand(5, P)):
         for components in (1, 0.5):
-            with pytest.raises(DataError, match="no two of the zoo's networks differ"):
+            with pytest.raises(DataError, match="networks of the zoo are equal"):
                 fitted(w, components)
     with pytest.raises(UnsupportedError, match=f"52 components of networks with {P} weights"):
         Pca(NETWORK, components=P + 1)
     with pytest.raises(UnsupportedError, match=r"hold 0\.9 of the variance is known once it"):
         _ = Pca(NETWORK, components=0.9).dim
-    with pytest.raises(DataError, match="leave nothing out to measure"):
+    with pytest.raises(DataError, match="leave no residual to estimate"):
         fitted(normal(6, P), 5, residual=True)
-    with pytest.raises(DataError, match=f"of 7 weights; the architecture has {P}"):
+    with pytest.raises(DataError, match=f"with 7 weights; the architecture has {P}"):
         Pca(NETWORK).fit_columns(InMemoryColumns(normal(3, 7)))
 
 
@@ -119,14 +119,14 @@ def test_streamed_is_the_same_as_held(
     options = {"standardize": standardize, "residual": residual}
     held, codec = fitted(w, 4, **options), Pca(NETWORK, components=4, **options)
     columns = sharded(w, tmp_path)
-    monkeypatch.setattr(slices, "STEP", 7)
+    monkeypatch.setattr(part_blocks, "BLOCK_COLUMNS", 7)
     monkeypatch.setattr(columns, "width", lambda: 14)
     codec.fit_columns(columns)
     stored, codec = codec.state(), Pca(NETWORK, components=4, **options)
     codec.load_state(stored)
-    with pytest.raises(DataError, match="made of the zoo's networks; attach them"):
+    with pytest.raises(DataError, match="computed from the zoo; attach the zoo's networks"):
         codec.encode(new)
-    with pytest.raises(DataError, match="it was fitted to 11 networks; got 3"):
+    with pytest.raises(DataError, match="fitted to 11 networks, attached to 3"):
         codec.attach(InMemoryColumns(new))
     codec.attach(columns)
     z = held.encode(new)

@@ -10,8 +10,8 @@ from codec_support import EXACT, MODES, NETWORK, P, fitted, low_rank, normal
 from plugin_support import tiny, wflow, write_spec
 
 import wflow_core
-from wflow_core.testing.world import seeded
-from wflow_plugins.codecs.slices import of_parts
+from wflow_core.testing.fixtures import seeded
+from wflow_plugins.codecs.part_blocks import part_offsets
 
 
 @pytest.mark.parametrize("standardize", MODES)
@@ -27,7 +27,7 @@ def test_sampled_networks_keep_their_coordinates(standardize: str) -> None:
 
 
 def test_the_residual_is_the_noise_of_each_part() -> None:
-    ends = of_parts(NETWORK.symmetry)
+    ends = part_offsets(NETWORK.symmetry)
     stds = torch.tensor([0.2, 0.5, 0.3, 0.8, 0.4, 0.6]).double().repeat_interleave(ends.diff())
     found = []
     for seed in range(40):

@@ -9,7 +9,7 @@ import torch
 from codec_support import NETWORK, P, low_rank, normal, zoo_of
 from sklearn.preprocessing import StandardScaler
 
-from wflow_plugins.codecs.slices import of_parts
+from wflow_plugins.codecs.part_blocks import part_offsets
 from wflow_plugins.codecs.standardize import Standardize
 
 
@@ -31,7 +31,7 @@ def test_each_weight_as_scikit_learn_does(n: int) -> None:
 
 def test_each_part_has_mean_zero_and_variance_one() -> None:
     w = 1e6 + normal(5, P)
-    slices = of_parts(NETWORK.symmetry).tolist()
+    slices = part_offsets(NETWORK.symmetry).tolist()
     codec = fitted(w, "part")
     for a, b in pairwise(slices):
         part = codec.encode(w)[:, a:b]

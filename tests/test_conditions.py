@@ -23,7 +23,7 @@ from wflow_core.space import PointSet, Space
 from wflow_core.storage.store import Artefact
 from wflow_core.storage.tensors import weight_set, weight_set_content
 from wflow_core.symmetry import GroupElement
-from wflow_core.testing.world import small_network, small_zoo
+from wflow_core.testing.fixtures import small_network, small_zoo
 from wflow_plugins.canonicalizers.weight_matching import WeightMatching
 from wflow_plugins.conditioning.covariates import Conditions, Record
 from wflow_plugins.conditioning.embedding import ConditionEmbedding

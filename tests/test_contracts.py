@@ -11,7 +11,7 @@ from record_files import write_records
 
 from wflow_core import registry
 from wflow_core.testing import CONTRACTS
-from wflow_core.testing.world import small_zoo
+from wflow_core.testing.fixtures import small_zoo
 from wflow_plugins.commands.export import write_networks
 
 

@@ -21,7 +21,7 @@ from wflow_core.flows.sampling import sample_points
 from wflow_core.flows.training import Trainer
 from wflow_core.interfaces.task import Signature
 from wflow_core.specs.spec import spec_from_text
-from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
+from wflow_core.testing.fixtures import seeded, small_network, small_task, small_zoo
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.matching.matching import match
 from wflow_plugins.stages.train import encode_zoo

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.objective import Objective
-from wflow_core.testing.world import SmallTask, small_network, small_zoo
+from wflow_core.testing.fixtures import SmallTask, small_network, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.diversity import Diversity, jensen_shannon
 

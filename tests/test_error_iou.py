@@ -14,7 +14,7 @@ from torch import Tensor
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.task import Split
-from wflow_core.testing.world import SmallTask, seeded, small_network, small_zoo
+from wflow_core.testing.fixtures import SmallTask, seeded, small_network, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics import error_iou, overlap
 from wflow_plugins.metrics.error_iou import ErrorIou, compare

@@ -17,7 +17,7 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_core.seeds import stage_generator
 from wflow_core.symmetry import Symmetry
-from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
+from wflow_core.testing.fixtures import seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.evaluation.metric_tree import summarize
 from wflow_plugins.metrics.fine_tuning import FineTuning

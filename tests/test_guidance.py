@@ -13,8 +13,8 @@ from wflow_core.flows.flow import Flow
 from wflow_core.flows.sampling import integrate
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.task import Split
-from wflow_core.testing.curved import UnitSphere
-from wflow_core.testing.world import Flat, SmallTask, small_network
+from wflow_core.testing.fixtures import Flat, SmallTask, small_network
+from wflow_core.testing.fixtures_curved import UnitSphere
 from wflow_plugins.guidances import task_loss
 from wflow_plugins.guidances.task_loss import TaskLoss
 from wflow_plugins.solvers.euler import Euler
@@ -92,7 +92,7 @@ def test_the_drift_is_minus_the_gradient_through_the_decoder() -> None:
 def test_rows_in_chunks_are_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     x = points(dtype=torch.float64)
     whole = make().drift(x, HALF)
-    monkeypatch.setattr(task_loss, "ENTRIES", 7 * x.shape[0] * 4)
+    monkeypatch.setattr(task_loss, "MAX_ENTRIES", 7 * x.shape[0] * 4)
     torch.testing.assert_close(make().drift(x, HALF), whole)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 import wflow_core
 from wflow_core.errors import DataError, SpecError, UnsupportedError
 from wflow_core.symmetry import GroupElement
-from wflow_core.testing.world import seeded
+from wflow_core.testing.fixtures import seeded
 from wflow_plugins.stages.trained_flow import TrainedFlow
 
 GEOMETRIC = {
@@ -111,7 +111,7 @@ def test_a_guided_flow_has_no_density(geometric: tuple[TrainedFlow, dict[str, An
     [
         ({"guidance": "{type: task_loss, strength: 0.5}"}, "no density: TaskLoss.*bends the flow"),
         ({"solver": "{type: guided_euler, noise: 0.1}"}, "no density: GuidedEuler.*adds noise"),
-        ({"prior": "initializer", "coupling": "trajectory"}, "known in flat space only"),
+        ({"prior": "initializer", "coupling": "trajectory"}, "have a density in flat space only"),
         ({"manifold": "normalized"}, "no density: flows on Normalized.*projected"),
     ],
 )

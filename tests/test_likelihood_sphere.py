@@ -12,7 +12,7 @@ from torch import Tensor
 from wflow_core.flows.flow import Flow, Model
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.space import Space
-from wflow_core.testing.world import seeded
+from wflow_core.testing.fixtures import seeded
 from wflow_plugins.likelihood.log_prob import LogProb
 from wflow_plugins.likelihood.solve import log_prob
 from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres

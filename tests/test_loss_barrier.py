@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from matching_support import copied
 
 from wflow_core.interfaces.task import Split
-from wflow_core.testing.world import small_network, small_task, small_zoo
+from wflow_core.testing.fixtures import small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.metrics.loss_barrier import LossBarrier
 from wflow_plugins.metrics.pairs import draw_pairs

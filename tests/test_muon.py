@@ -16,7 +16,7 @@ from wflow_core.flows.training_options import TrainingOptions
 from wflow_core.interfaces.velocity import Velocity
 from wflow_core.space import PointSet, Space
 from wflow_core.specs.spec import spec_from_text
-from wflow_core.testing.world import seeded, small_space
+from wflow_core.testing.fixtures import seeded, small_space
 from wflow_plugins.couplings.independent import Independent
 from wflow_plugins.optimizers.adamw import AdamW
 from wflow_plugins.optimizers.muon import Muon

@@ -12,8 +12,8 @@ from torch import Tensor
 from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.space import PointSet, Space
-from wflow_core.testing.curved import UnitSphere
-from wflow_core.testing.world import Normal, small_network, small_points, small_space
+from wflow_core.testing.fixtures import Normal, small_network, small_points, small_space
+from wflow_core.testing.fixtures_curved import UnitSphere
 from wflow_plugins.couplings.independent import Independent
 from wflow_plugins.couplings.ot import OptimalTransport
 from wflow_plugins.manifolds.euclidean import Euclidean

@@ -25,7 +25,7 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.metric import Metric, MetricTree
 from wflow_core.pipeline.driver import run as run_pipeline
 from wflow_core.specs.spec import spec_from_text
-from wflow_core.testing.world import SmallTask
+from wflow_core.testing.fixtures import SmallTask
 from wflow_core.weights import WeightSet
 from wflow_plugins.commands.spec_schema import spec_schema
 from wflow_plugins.evaluation.table import columns

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from wflow_core.interfaces.task import Signature
 from wflow_core.space import Space
 from wflow_core.symmetry.graph import WeightGraph
-from wflow_core.testing.world import seeded
+from wflow_core.testing.fixtures import seeded
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.velocities.pna import Pna

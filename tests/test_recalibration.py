@@ -15,7 +15,7 @@ from wflow_core.interfaces.task import Signature
 from wflow_core.networks.batched import BatchedNetworks
 from wflow_core.symmetry import Symmetry
 from wflow_core.symmetry.groups import Group, Part
-from wflow_core.testing.world import seeded
+from wflow_core.testing.fixtures import seeded
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.architectures.cnn import Cnn
 from wflow_plugins.architectures.resnet18 import Resnet18

@@ -11,7 +11,7 @@ from torch import Tensor
 from wflow_core.assembly.assemble import assemble
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.specs.spec import spec_from_text
-from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
+from wflow_core.testing.fixtures import seeded, small_network, small_task, small_zoo
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.cnn import Cnn
 from wflow_plugins.batchnorm.recalibration import RecalibrateOptions, Recalibration, recalibrate

@@ -14,7 +14,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 
 import wflow_core
 from wflow_core.errors import DataError, UnsupportedError
-from wflow_core.testing.world import seeded, small_network
+from wflow_core.testing.fixtures import seeded, small_network
 from wflow_plugins.canonicalizers.relu_sphere import ReluSphere
 from wflow_plugins.objectives import Regression
 from wflow_plugins.tasks.diabetes import Diabetes

@@ -125,9 +125,9 @@ def test_objectives_on_data_lower_the_loss_on_the_way(objective: str, name: str)
     w, reference = architecture.block.weights(8, 1), architecture.block.weights(1, 2)
     component.reference = reference
     moved = architecture.symmetry.act(w, component.group_element(w))
-    assert component.data is not None
-    batch = next(component.data.batches(40, 0, w))
-    losses = [component.data.loss((x + reference) / 2, batch).mean() for x in (w, moved)]
+    assert component.evaluator is not None
+    batch = next(component.evaluator.batches(40, 0, w))
+    losses = [component.evaluator.loss((x + reference) / 2, batch).mean() for x in (w, moved)]
     assert losses[1] < losses[0]
 
 

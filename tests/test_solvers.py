@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.manifold import Manifold
-from wflow_core.testing.curved import UnitSphere
+from wflow_core.testing.fixtures_curved import UnitSphere
 from wflow_plugins.manifolds.euclidean import Euclidean
 from wflow_plugins.manifolds.geoopt import GeooptManifold
 from wflow_plugins.solvers.dopri5 import Dopri5
@@ -155,7 +155,7 @@ def test_dopri5_is_as_exact_as_asked_and_stays_within_the_grid() -> None:
 def test_dopri5_in_pieces_is_dopri5_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     m, x, grid = MANIFOLDS["flat"], start(MANIFOLDS["flat"]), torch.linspace(1, 0, 11).double()
     whole = list(Dopri5().steps(rotation, x, grid, m))
-    monkeypatch.setattr("wflow_plugins.solvers.dopri5.ENTRIES", 3 * x.numel())
+    monkeypatch.setattr("wflow_plugins.solvers.dopri5.MAX_ENTRIES", 3 * x.numel())
     pieces = list(Dopri5().steps(rotation, x, grid, m))
     assert [float(t) for t, _ in pieces] == [float(t) for t, _ in whole] == grid[1:].tolist()
     for (_, a), (_, b) in zip(whole, pieces, strict=True):
@@ -171,7 +171,7 @@ def test_dopri5_in_pieces_is_dopri5_at_once(monkeypatch: pytest.MonkeyPatch) -> 
     ],
 )
 def test_dopri5_says_when_it_cannot_go_on(field: Callable[..., Tensor]) -> None:
-    with pytest.raises(UnsupportedError, match=r"dopri5 cannot follow the field.*rtol"):
+    with pytest.raises(UnsupportedError, match=r"dopri5 fails on this field.*rtol"):
         end(Dopri5(max_evaluations=3000), field, torch.full((2, DIM), 2.0), Euclidean(DIM))
 
 

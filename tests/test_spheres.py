@@ -151,7 +151,7 @@ def test_a_dead_unit_is_named() -> None:
 
 
 def test_activations_without_scaling_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match="no unit may be rescaled"):
+    with pytest.raises(UnsupportedError, match="no unit can be rescaled"):
         ToSpheres(Mlp(Signature((6,), 3), hidden=[5], activation="tanh"))
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from wflow_core.errors import SymmetryError
 from wflow_core.interfaces.canonicalizer import Canonicalizer
 from wflow_core.symmetry import Group, GroupElement, Part, Symmetry
-from wflow_core.testing.world import small_network, small_zoo
+from wflow_core.testing.fixtures import small_network, small_zoo
 from wflow_core.weights import WeightLayout, WeightSet
 from wflow_plugins.matching.elements import compose, inverse
 

@@ -86,7 +86,7 @@ def test_a_slice_has_files_of_its_own_and_no_server(folder: Path) -> None:
     assert {n: len(s) for n, s in task.splits.items()} == {"train": 20, "val": 10, "test": 30}
     with pytest.raises(DataError, match=r"no server is known to have them\nput absent.bin, "):
         Cifar10(train_files=["absent.bin"]).locate()
-    assert Cifar10(train_files=TRAIN[:2]).files.url == CIFAR10.url
+    assert Cifar10(train_files=TRAIN[:2]).data_files.url == CIFAR10.url
     assert (
         Cifar10()
         .locate()
@@ -192,7 +192,7 @@ def test_a_real_network_is_as_good_as_its_authors_say(monkeypatch: pytest.Monkey
     test = task.splits["test"]
     with torch.no_grad():
         outputs = torch.cat(
-            [network.networks(zoo.weights, x, zoo.buffers) for x in test.x.split(250)], 1
+            [network.batched(zoo.weights, x, zoo.buffers) for x in test.x.split(250)], 1
         )
     accuracy = task.objective.score(outputs, test.y)["accuracy"].item()
     # 91.7 % on all 10,000 test images, of which these are the first 1000.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wflow_core.interfaces.task import Task
-from wflow_core.testing.world import seeded
+from wflow_core.testing.fixtures import seeded
 from wflow_plugins.tasks.ranked_regression import RankedRegression, mean_ranks, rank_correlation
 from wflow_plugins.tasks.sentiment import BUT, NOT, PAD, START, VERY, Sentiment, rating
 from wflow_plugins.tasks.shapes import Shapes, shapes

@@ -19,7 +19,7 @@ from wflow_core.interfaces.task import Split
 from wflow_core.interfaces.zoo import Covariate
 from wflow_core.pipeline.keys import Fingerprints, stage_key
 from wflow_core.specs.spec import spec_from_text
-from wflow_core.testing.world import SmallTask, seeded, small_network, small_task
+from wflow_core.testing.fixtures import SmallTask, seeded, small_network, small_task
 from wflow_plugins.commands.export import write_networks
 from wflow_plugins.tasks.breast_cancer import BreastCancer
 from wflow_plugins.zoos.checkpoints import Checkpoints

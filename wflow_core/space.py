@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from wflow_core.errors import SpaceError
 from wflow_core.symmetry import Symmetry
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ class Space:
     @property
     def dim(self) -> int:
         return self.manifold.dim
+
+    @property
+    def weight_symmetry(self) -> Symmetry:
+        """The symmetry, for components that need one; SpaceError without one."""
+        if self.symmetry is None:
+            raise SpaceError("coordinates behind a codec have no symmetry; leave the codec out")
+        return self.symmetry
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.baseline import Baseline
 from wflow_core.interfaces.canonicalizer import Canonicalizer
@@ -47,6 +48,11 @@ class _ListField(_Field[tuple[T, ...]]):
     def __get__(self, components: Components, owner: type) -> tuple[T, ...]:
         built = components.built.items()
         return tuple(of for path, of in built if path[0] == self.name and len(path) == 2)  # type: ignore[misc]
+
+
+class _Stages(dict[str, Any]):
+    def __missing__(self, name: str) -> Any:
+        raise UnsupportedError(f"the stage {name!r} is needed, and not among `stages`")
 
 
 @dataclass(frozen=True)
@@ -98,4 +104,4 @@ class Components:
     @property
     def stages(self) -> dict[str, Any]:
         """Stages by name, in the order of the pipeline."""
-        return {name: self.built[(name,)] for name in self.resolved["stages"]}
+        return _Stages({name: self.built[(name,)] for name in self.resolved["stages"]})

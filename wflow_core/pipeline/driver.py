@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 
 from wflow_core.devices import deterministic, resolve_device
-from wflow_core.errors import HookError
+from wflow_core.errors import HookError, UnsupportedError
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import Artefact, Stage, StageContext
 from wflow_core.interfaces.storage import TensorStorage
@@ -72,6 +72,13 @@ def run(
         return Pipeline(components, store, where, fingerprints, shared).run()
 
 
+class Inputs(dict[str, Artefact]):
+    """The inputs of a stage by name."""
+
+    def __missing__(self, name: str) -> Artefact:
+        raise UnsupportedError(f"no stage before this one makes its input {name!r}; see `stages`")
+
+
 class Pipeline:
     """One run: its components, its store, its record and its hooks."""
 
@@ -105,7 +112,7 @@ class Pipeline:
     def _run_stage(self, name: str, stage: Stage) -> Artefact:
         """Find the artefact of a stage, or make it; then let it update the components."""
         wanted = stage.inputs(self.components).items()
-        inputs = {of: self.artefacts[at] for of, at in wanted if at in self.artefacts}
+        inputs = Inputs({of: self.artefacts[at] for of, at in wanted if at in self.artefacts})
         key = stage_key(name, stage, self.components, inputs, self.fingerprints)
         self.hooks.stage_start(stage=name)
         with note_stage(name), self._lock(key):

@@ -13,17 +13,23 @@ pytest finds the tests of the contract by inheritance.
 """
 
 from wflow_core.testing.architecture import ArchitectureContract
+from wflow_core.testing.baseline import BaselineContract
 from wflow_core.testing.canonicalizer import CanonicalizerContract
 from wflow_core.testing.codec import CodecContract
+from wflow_core.testing.condition import ConditionContract
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.coupling import CouplingContract
 from wflow_core.testing.guidance import GuidanceContract
 from wflow_core.testing.hook import HookContract
+from wflow_core.testing.loss import LossContract
 from wflow_core.testing.manifold import ManifoldContract
 from wflow_core.testing.metric import MetricContract
+from wflow_core.testing.optimizer import OptimizerContract
 from wflow_core.testing.prior import PriorContract
 from wflow_core.testing.solver import SolverContract
+from wflow_core.testing.stage import StageContract
 from wflow_core.testing.task import TaskContract
+from wflow_core.testing.time import TimeSamplerContract
 from wflow_core.testing.velocity import VelocityContract
 from wflow_core.testing.zoo import ZooContract
 
@@ -34,12 +40,18 @@ CONTRACTS: dict[str, type[Contract]] = {
     "canonicalizer": CanonicalizerContract,
     "codec": CodecContract,
     "manifold": ManifoldContract,
+    "condition": ConditionContract,
     "prior": PriorContract,
     "coupling": CouplingContract,
     "velocity": VelocityContract,
+    "time": TimeSamplerContract,
+    "loss": LossContract,
+    "optimizer": OptimizerContract,
     "solver": SolverContract,
     "guidance": GuidanceContract,
     "metric": MetricContract,
+    "baseline": BaselineContract,
+    "stage": StageContract,
     "hook": HookContract,
 }
 """The contract of each kind."""

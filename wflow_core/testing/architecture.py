@@ -11,7 +11,7 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.task import Signature
 from wflow_core.symmetry import GroupElement
 from wflow_core.testing.contract import Contract
-from wflow_core.testing.world import seeded
+from wflow_core.testing.fixtures import seeded
 
 
 class ArchitectureContract(Contract):

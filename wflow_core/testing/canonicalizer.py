@@ -8,18 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wflow_core.interfaces.architecture import Architecture
 from wflow_core.testing.contract import Contract
-from wflow_core.testing.world import seeded, small_network, small_task, small_zoo
+from wflow_core.testing.fixtures import seeded, small_task, small_zoo
+from wflow_core.testing.worlds import NETWORKS
 from wflow_core.weights import WeightSet
 
 
 class CanonicalizerContract(Contract):
     """What is preserved is preserved, in float64; runs move as one."""
 
-    def network(self) -> Architecture:
-        """What is moved; override where the small network lacks what the component takes."""
-        return small_network()
+    worlds = NETWORKS
 
     def context(self) -> tuple[Any, ...]:
         return self.network(), small_task()
@@ -28,7 +26,8 @@ class CanonicalizerContract(Contract):
         """In float64; 12 runs of two snapshots."""
         zoo = small_zoo(network=self.network())
         assert zoo.initial is not None
-        return replace(zoo, weights=zoo.weights.double(), initial=zoo.initial.double())
+        weights, buffers, initial = (of.double() for of in (zoo.weights, zoo.buffers, zoo.initial))
+        return replace(zoo, weights=weights, buffers=buffers, initial=initial)
 
     def transformed(self) -> tuple[WeightSet, WeightSet]:
         """The zoo before and after."""
@@ -38,7 +37,7 @@ class CanonicalizerContract(Contract):
 
     def test_what_is_preserved_is(self) -> None:
         zoo, after = self.transformed()
-        f, g = self._outputs(zoo.weights), self._outputs(after.weights)
+        f, g = self._outputs(zoo), self._outputs(after)
         if self.component.preserves == "function":
             assert (f - g).abs().max() <= 1e-9 * (1 + f.abs().max())
         else:
@@ -57,6 +56,8 @@ class CanonicalizerContract(Contract):
         symmetry = self.network().symmetry
         for before, moved in ((zoo.weights, after.weights), (zoo.initial, after.initial)):
             torch.testing.assert_close(symmetry.act(before[:last], element), moved[:last])
+        buffers = symmetry.act_buffers(zoo.buffers[:last], element)
+        torch.testing.assert_close(buffers, after.buffers[:last])
 
     def test_representatives_stay_if_each_network_has_its_own(self) -> None:
         _, after = self.transformed()
@@ -73,8 +74,8 @@ class CanonicalizerContract(Contract):
         whole, cut = component.transform(zoo), component.transform(zoo, size=5)
         torch.testing.assert_close(whole.weights, cut.weights)
 
-    def _outputs(self, weights: Tensor) -> Tensor:
-        networks, signature = self.network().batched, self.network().signature
-        networks.module.double()
+    def _outputs(self, networks: WeightSet) -> Tensor:
+        run, signature = self.network().batched, self.network().signature
+        run.module.double()
         x = signature.draw(9, seeded(4))
-        return networks(weights, x.double() if x.is_floating_point() else x)
+        return run(networks.weights, x.double() if x.is_floating_point() else x, networks.buffers)

@@ -9,15 +9,18 @@ from torch import Tensor
 
 from wflow_core.interfaces.manifold import Manifold
 from wflow_core.testing.contract import Contract
-from wflow_core.testing.world import seeded, small_network
+from wflow_core.testing.fixtures import seeded
+from wflow_core.testing.worlds import ENCODED, NETWORKS
 
 
 class ManifoldContract(Contract):
     """Laws of exponential and logarithm, on random points close enough for a single geodesic."""
 
+    worlds = (*NETWORKS, ENCODED)
+
     def context(self) -> tuple[Any, ...]:
-        symmetry = small_network().symmetry
-        return symmetry.layout.size, symmetry
+        space = self.space()
+        return space.dim, space.symmetry
 
     def points(self) -> tuple[Manifold, Tensor, Tensor, Tensor]:
         """The manifold, points x ``[6, D]``, and two tangents at them, in float64."""

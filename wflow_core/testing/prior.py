@@ -8,17 +8,20 @@ import torch
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.testing.contract import Contract
-from wflow_core.testing.world import seeded, small_network, small_space
+from wflow_core.testing.fixtures import seeded
+from wflow_core.testing.worlds import CURVED, ENCODED, NETWORKS
 
 
 class PriorContract(Contract):
     """Samples are points of the space; the density is finite on them, or refused with a reason."""
 
+    worlds = (*NETWORKS, ENCODED, CURVED)
+
     def context(self) -> tuple[Any, ...]:
-        return small_space(), small_network()
+        return self.space(), self.network()
 
     def test_samples_are_points_of_the_space(self) -> None:
-        prior, space = self.make(), small_space()
+        prior, space = self.make(), self.space()
         x = prior.sample(7, seeded())
         assert x.shape == (7, space.dim)
         torch.testing.assert_close(space.manifold.projx(x), x)

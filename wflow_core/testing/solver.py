@@ -9,8 +9,8 @@ from torch import Tensor
 
 from wflow_core.interfaces.needs import FLAT
 from wflow_core.testing.contract import Contract
-from wflow_core.testing.curved import UnitSphere
-from wflow_core.testing.world import Flat, seeded
+from wflow_core.testing.fixtures import Flat, seeded
+from wflow_core.testing.fixtures_curved import UnitSphere
 
 
 class SolverContract(Contract):

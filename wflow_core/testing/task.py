@@ -6,7 +6,7 @@ import torch
 
 from wflow_core.interfaces.task import Task
 from wflow_core.testing.contract import Contract
-from wflow_core.testing.world import seeded
+from wflow_core.testing.fixtures import seeded
 
 
 class TaskContract(Contract):

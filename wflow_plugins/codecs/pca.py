@@ -17,41 +17,40 @@ from wflow_core.errors import DataError, UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.component import Options
 from wflow_core.weights import WeightSet
-from wflow_plugins.codecs import frames
-from wflow_plugins.codecs.components import learn
-from wflow_plugins.codecs.slices import of_parts, whole
+from wflow_plugins.codecs import basis
+from wflow_plugins.codecs.components import fit_components
+from wflow_plugins.codecs.part_blocks import part_offsets, single_part
 from wflow_plugins.streaming.codec import StreamedCodec
 from wflow_plugins.streaming.columns import Block, Columns, InMemoryColumns
 
-HELD = ("mean", "scale", "directions")
+BASIS_TENSORS = ("mean", "scale", "directions")
 
 
 class Pca(StreamedCodec):
-    """Coordinates along the directions in which the zoo's networks differ most.
+    """Coordinates along the directions of largest variance in the zoo.
 
-    Components come from the N x N matrix of inner products of the centred networks, which is summed
-    in float64 over blocks of columns in one pass, so that networks need not fit into memory.
-    ``decode`` reaches the span of the components alone. With ``residual``, new networks also get
-    noise off the components, in each part of the weights as large as what the components leave
-    of the zoo there; they keep their coordinates.
+    Components are computed from the N x N Gram matrix of the centred networks, which is summed in
+    float64 over blocks of columns in one pass, so networks need not fit into memory. ``decode``
+    returns weights in the span of the components. With ``residual``, new networks also get noise
+    orthogonal to the components, in each part with the standard deviation of the zoo's residual.
 
-    Source: Turk & Pentland 1991 for the small matrix; Tipping & Bishop 1999 for the noise.
+    Source: Turk & Pentland 1991 for the Gram matrix; Tipping & Bishop 1999 for the noise.
     """
 
     class Config(Options):
         components: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, le=1)] = Field(
             16,
-            description="number of components; or, below 1 or as 1.0, the fraction of the variance "
-            "that they hold at least",
+            description="number of components; or, below 1 or as 1.0, the minimum fraction of the "
+            "variance that they explain",
         )
-        whiten: bool = Field(True, description="give each coordinate variance 1 over the zoo")
-        standardize: frames.Standardize = Field(
+        whiten: bool = Field(True, description="scale each coordinate to variance 1 over the zoo")
+        standardize: basis.Standardize = Field(
             "none",
-            description="divide weights by a standard deviation before: their part's, or each "
+            description="divide weights first by a standard deviation: that of their part, or each "
             "weight's own",
         )
         residual: bool = Field(
-            False, description="new networks get noise for what the components leave out"
+            False, description="add noise with the variance of the residual to new networks"
         )
 
     def __init__(self, architecture: Architecture, **options: Any):
@@ -59,13 +58,13 @@ class Pca(StreamedCodec):
         c, symmetry = self.config, architecture.symmetry
         self.size = symmetry.layout.size
         by_part = c.residual or c.standardize == "part"
-        self.slices = of_parts(symmetry) if by_part else whole(self.size)
+        self.offsets = part_offsets(symmetry) if by_part else single_part(self.size)
         self.learned: dict[str, Tensor] = {}
         self.zoo: Columns | None = None
         if isinstance(c.components, int) and c.components > self.size:
             raise UnsupportedError(
-                f"codec pca: {c.components} components of networks with {self.size} weights; lower "
-                "codec.components"
+                f"codec pca: {c.components} components of networks with {self.size} weights; "
+                "reduce codec.components"
             )
 
     @property
@@ -77,57 +76,58 @@ class Pca(StreamedCodec):
 
     @property
     def explained_variance_ratio(self) -> Tensor:
-        """``[K]``: the variance along each component, over that of all weights."""
+        """``[K]``: the fraction of the total variance along each component."""
         return self.learned["variances"][: self.dim] / self.learned["total"]
 
     @property
     def coordinates(self) -> Tensor:
-        """``[N, D]`` of the zoo that it was fitted to, known without reading it again."""
-        return self.learned["coordinates"] / self._units(self.learned["coordinates"])
+        """``[N, D]``: coordinates of the zoo, without reading it again."""
+        return self.learned["coordinates"] / self._coordinate_scales(self.learned["coordinates"])
 
     def fit(self, zoo: WeightSet) -> None:
         self.fit_columns(InMemoryColumns(zoo.weights))
-        held = self._frame()
-        assert isinstance(held, frames.ZooFrame)
-        self.learned |= dict(zip(HELD, held.held().tensors(), strict=True))
+        streamed = self._basis()
+        assert isinstance(streamed, basis.StreamedBasis)
+        self.learned |= dict(zip(BASIS_TENSORS, streamed.load().tensors(), strict=True))
         self.zoo = None
 
     def fit_columns(self, zoo: Columns) -> None:
-        self._refuse_other(zoo)
+        self._check_size(zoo)
         c = self.config
-        self.learned = learn(zoo, self.slices, c.components, c.standardize, c.residual)
+        self.learned = fit_components(zoo, self.offsets, c.components, c.standardize, c.residual)
         self.zoo = zoo
 
     def attach(self, zoo: Columns) -> None:
-        self._refuse_other(zoo)
+        self._check_size(zoo)
         n = len(self.learned["coordinates"])
         if zoo.rows != n:
-            raise DataError(f"codec pca: it was fitted to {n} networks; got {zoo.rows}")
+            raise DataError(f"codec pca: fitted to {n} networks, attached to {zoo.rows}")
         self.zoo = zoo
 
     def encode(self, weights: Tensor) -> Tensor:
-        along = self._frame().encode(weights)
-        return along / self._units(along)
+        coordinates = self._basis().encode(weights)
+        return coordinates / self._coordinate_scales(coordinates)
 
     def decode(self, coordinates: Tensor) -> Tensor:
-        return self._frame().decode(coordinates * self._units(coordinates))
+        return self._basis().decode(coordinates * self._coordinate_scales(coordinates))
 
     @torch.no_grad()
     def decode_stochastic(self, coordinates: Tensor, generator: torch.Generator) -> Tensor:
         return torch.cat([block for _, block in self.decode_columns(coordinates, generator)], 1)
 
     def encode_columns(self, networks: Columns) -> Tensor:
-        self._refuse_other(networks)
-        along = frames.encode(self._frame(), networks)
-        return (along / self._units(along)).to(networks.dtype)
+        self._check_size(networks)
+        coordinates = basis.encode(self._basis(), networks)
+        return (coordinates / self._coordinate_scales(coordinates)).to(networks.dtype)
 
     def decode_columns(
         self, coordinates: Tensor, generator: torch.Generator | None = None
     ) -> Iterator[Block]:
-        noise, along = None, coordinates.double() * self._units(coordinates).double()
+        scales, noise = self._coordinate_scales(coordinates), None
         if generator and self.config.residual:
-            noise = frames.Noise(self.learned["left_out"], self.slices, generator)
-        for start, block in frames.decode(self._frame(), along, noise):
+            noise = basis.ResidualNoise(self.learned["left_out"], self.offsets, generator)
+        scaled = coordinates.double() * scales.double()
+        for start, block in basis.decode(self._basis(), scaled, noise):
             yield start, block.to(coordinates.dtype)
 
     def state(self) -> dict[str, Tensor]:
@@ -136,23 +136,26 @@ class Pca(StreamedCodec):
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.learned, self.zoo = dict(state), None
 
-    def _units(self, like: Tensor) -> Tensor:
-        """``[K]``: the length of one unit of each coordinate."""
+    def _coordinate_scales(self, like: Tensor) -> Tensor:
+        """``[K]``: the length of a unit of each coordinate; 1 without ``whiten``."""
         if not self.config.whiten:
             return like.new_ones(like.shape[-1])
         return self.learned["variances"][: like.shape[-1]].sqrt().to(like)
 
-    def _frame(self) -> frames.Frame:
-        found = self.learned
-        if "directions" in found:
-            return frames.HeldFrame(*(found[name] for name in HELD))
+    def _basis(self) -> basis.Basis:
+        learned = self.learned
+        if "directions" in learned:
+            return basis.InMemoryBasis(*(learned[name] for name in BASIS_TENSORS))
         if self.zoo is None:
-            raise DataError("codec pca: its directions are made of the zoo's networks; attach them")
-        tensors = found["combinations"], found["scales"]
-        return frames.ZooFrame(self.zoo, *tensors, self.slices, self.config.standardize)
+            raise DataError(
+                "codec pca: its directions are computed from the zoo; attach the zoo's networks"
+            )
+        tensors = learned["combinations"], learned["scales"]
+        return basis.StreamedBasis(self.zoo, *tensors, self.offsets, self.config.standardize)
 
-    def _refuse_other(self, networks: Columns) -> None:
+    def _check_size(self, networks: Columns) -> None:
         if networks.size != self.size:
             raise DataError(
-                f"codec pca: networks of {networks.size} weights; the architecture has {self.size}"
+                f"codec pca: got networks with {networks.size} weights; the architecture has "
+                f"{self.size}"
             )

@@ -1,4 +1,4 @@
-"""Weights without their mean, in units of their standard deviation.
+"""Standardisation of weights to mean 0 and variance 1.
 
 Shapes: B networks, N networks of the zoo, P weights, M parts.
 """
@@ -15,21 +15,27 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.interfaces.codec import Codec
 from wflow_core.interfaces.component import Options
 from wflow_core.weights import WeightSet
-from wflow_plugins.codecs.gram import centred, positive, spreads
-from wflow_plugins.codecs.slices import Slices, of_parts, pieces, spread, whole
+from wflow_plugins.codecs.gram import center, column_stds, replace_zeros
+from wflow_plugins.codecs.part_blocks import (
+    PartOffsets,
+    iter_blocks,
+    part_offsets,
+    per_column,
+    single_part,
+)
 from wflow_plugins.streaming.columns import InMemoryColumns
 
 
 class Standardize(Codec):
-    """As many coordinates as weights, of mean 0 and variance 1 over the zoo.
+    """One coordinate per weight, with mean 0 and variance 1 over the zoo.
 
-    With ``per: part``, all weights of a part share a mean and a standard deviation. What is the
-    same in the whole zoo keeps its unit.
+    With ``per: part``, all weights of a part share a mean and a standard deviation. Constant
+    weights or parts are not rescaled.
     """
 
     class Config(Options):
         per: Literal["weight", "part"] = Field(
-            "weight", description="what has a mean and a standard deviation of its own"
+            "weight", description="granularity of means and standard deviations"
         )
 
     mean: Tensor
@@ -38,7 +44,8 @@ class Standardize(Codec):
     def __init__(self, architecture: Architecture, **options: Any):
         super().__init__(architecture, **options)
         symmetry = architecture.symmetry
-        self.slices = of_parts(symmetry) if self.config.per == "part" else whole(self.dim)
+        by_part = self.config.per == "part"
+        self.offsets = part_offsets(symmetry) if by_part else single_part(self.dim)
 
     @property
     def dim(self) -> int:
@@ -46,15 +53,15 @@ class Standardize(Codec):
         return self.architecture.symmetry.layout.size
 
     def fit(self, zoo: WeightSet) -> None:
-        of = _per_part if self.config.per == "part" else _per_weight
-        self.mean, self.scale = (t.to(zoo.weights) for t in of(zoo.weights, self.slices))
+        estimate = _per_part if self.config.per == "part" else _per_weight
+        self.mean, self.scale = (t.to(zoo.weights) for t in estimate(zoo.weights, self.offsets))
 
     def encode(self, weights: Tensor) -> Tensor:
-        mean, scale = self._spread(weights)
+        mean, scale = self._mean_and_scale(weights)
         return (weights - mean) / scale
 
     def decode(self, coordinates: Tensor) -> Tensor:
-        mean, scale = self._spread(coordinates)
+        mean, scale = self._mean_and_scale(coordinates)
         return mean + scale * coordinates
 
     def state(self) -> dict[str, Tensor]:
@@ -63,28 +70,28 @@ class Standardize(Codec):
     def load_state(self, state: dict[str, Tensor]) -> None:
         self.mean, self.scale = state["mean"], state["scale"]
 
-    def _spread(self, like: Tensor) -> list[Tensor]:
-        """Mean and scale ``[P]`` of each weight."""
-        found = (self.mean.to(like), self.scale.to(like))
+    def _mean_and_scale(self, like: Tensor) -> list[Tensor]:
+        """Mean ``[P]`` and scale ``[P]`` of each weight."""
+        moments = (self.mean.to(like), self.scale.to(like))
         if self.config.per == "weight":
-            return list(found)
-        return [spread(t, self.slices, 0, self.dim) for t in found]
+            return list(moments)
+        return [per_column(t, self.offsets, 0, self.dim) for t in moments]
 
 
-def _per_weight(weights: Tensor, slices: Slices) -> tuple[Tensor, Tensor]:
-    """``[P]`` and ``[P]``."""
-    blocks = (centred(block) for _, _, block in pieces(InMemoryColumns(weights), slices))
-    found = [(mean, spreads(x)) for x, mean in blocks]
-    means, scales = zip(*found, strict=True)
+def _per_weight(weights: Tensor, offsets: PartOffsets) -> tuple[Tensor, Tensor]:
+    """Mean ``[P]`` and scale ``[P]``."""
+    blocks = (center(block) for _, _, block in iter_blocks(InMemoryColumns(weights), offsets))
+    moments = [(mean, column_stds(x)) for x, mean in blocks]
+    means, scales = zip(*moments, strict=True)
     return torch.cat(means), torch.cat(scales)
 
 
-def _per_part(weights: Tensor, slices: Slices) -> tuple[Tensor, Tensor]:
-    """``[M]`` and ``[M]``, around the first weight of each part, so that digits are kept."""
-    first = weights[0, slices[:-1]].double()
+def _per_part(weights: Tensor, offsets: PartOffsets) -> tuple[Tensor, Tensor]:
+    """Mean ``[M]`` and scale ``[M]``, after subtraction of a weight of the part for accuracy."""
+    first = weights[0, offsets[:-1]].double()
     sums = torch.zeros(2, len(first), dtype=torch.float64, device=weights.device)
-    for part, _, block in pieces(InMemoryColumns(weights), slices):
-        away = block - first[part]
-        sums[:, part] += torch.stack([away.sum(), away.square().sum()])
-    mean, square = sums / (slices.diff().to(sums) * len(weights))
-    return first + mean, positive((square - mean.square()).clamp_min(0).sqrt())
+    for part, _, block in iter_blocks(InMemoryColumns(weights), offsets):
+        shifted = block - first[part]
+        sums[:, part] += torch.stack([shifted.sum(), shifted.square().sum()])
+    mean, square = sums / (offsets.diff().to(sums) * len(weights))
+    return first + mean, replace_zeros((square - mean.square()).clamp_min(0).sqrt())

@@ -1,4 +1,4 @@
-"""Pairs drawn independently."""
+"""Independent pairs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wflow_core.space import PointSet
 
 
 class Independent(Coupling):
-    """x0 from the prior, x1 from the zoo, each without regard to the other.
+    """x0 from the prior and x1 from the zoo, independently.
 
     Source: Lipman et al. 2023 (arXiv 2210.02747).
     """

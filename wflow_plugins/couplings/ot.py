@@ -1,4 +1,4 @@
-"""Pairs by exact optimal transport within a batch."""
+"""Exact optimal transport within batches."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from wflow_plugins.matching.matching import align
 
 
 class OptimalTransport(Coupling):
-    """Independent draws, of which those that lie close are paired.
+    """Optimal pairs of independent samples of the prior and the zoo.
 
-    The cost is the squared geodesic distance; the assignment is exact, one on the CPU a batch, for
-    which the costs leave the device once. Reordering changes neither margin.
+    The cost is the squared geodesic distance. The assignment is exact, on the CPU, with one
+    transfer of the costs per batch. Pairing changes neither marginal.
 
-    With ``align`` the units of x1 are then brought into the order that lies closest to x0. An
-    equivariant velocity makes networks in all orders anyway; so it need not learn to sort units
-    against the order that noise gave them, and the ways are shorter.
+    With ``align`` the units of x1 are then permuted to lie closest to x0. An equivariant velocity
+    generates networks in all orders of units anyway; with aligned pairs it need not learn to sort
+    units, and paths are shorter.
 
-    Under conditions, pairs are chosen among networks of the same categories alone: else the prior
-    would depend on the condition, and sampling would start where no training did (Cheng & Schwing
-    2025, arXiv 2503.10636). Of numbers no two are the same, so they are refused.
+    With a condition, pairs are formed within equal categories only: otherwise the prior would
+    depend on the condition, and sampling would start from points unseen in training (Cheng &
+    Schwing 2025, arXiv 2503.10636). Real-valued conditions are not supported, since no two values
+    are equal.
 
     Source: Pooladian et al. 2023 (arXiv 2304.14772), Tong et al. 2024 (arXiv 2302.00482); modulo
     symmetry Klein, Krämer, Noé 2023 (arXiv 2306.15030).
@@ -36,20 +37,22 @@ class OptimalTransport(Coupling):
 
     class Config(Options):
         batch: int = Field(
-            256, ge=1, description="most pairs assigned at once; larger draws are cut into such"
+            256,
+            ge=1,
+            description="maximum number of pairs per assignment; larger samples are split",
         )
-        align: bool = Field(False, description="bring the units of x1 into the order closest to x0")
+        align: bool = Field(False, description="permute the units of x1 to lie closest to x0")
 
     def __init__(self, space: Space, prior: Prior, **options: Any):
         super().__init__(space, prior, **options)
         if self.config.align and space.symmetry is None:
             raise UnsupportedError(
-                "coupling ot: `align` needs the symmetry of the weights, which a codec hides"
+                "coupling ot: `align` needs the symmetry of weights; remove `align` or the codec"
             )
         if space.condition is not None and not space.condition.discrete:
             raise UnsupportedError(
-                f"coupling ot: under {space.condition!r}, which is on numbers, the prior would "
-                "depend on them; take `independent`, or covariates that are categories"
+                f"coupling ot: with {space.condition!r}, which has real values, the prior would "
+                "depend on the condition; use `independent`, or categorical covariates"
             )
 
     def sample_pairs(
@@ -57,30 +60,34 @@ class OptimalTransport(Coupling):
     ) -> tuple[Tensor, Tensor, Tensor]:
         index = torch.randint(len(zoo), (n,), generator=generator, device=generator.device)
         x0, size = self.prior.sample(n, generator), self.config.batch
-        ends = (zoo[of] for of in index.split(size))
-        order = [self._assign(a, b.x, b.cond) for a, b in zip(x0.split(size), ends, strict=True)]
-        index = torch.cat([of[to] for of, to in zip(index.split(size), order, strict=True)])
+        zoo_batches = (zoo[chunk] for chunk in index.split(size))
+        assignment = [
+            self._assign(a, b.x, b.cond) for a, b in zip(x0.split(size), zoo_batches, strict=True)
+        ]
+        index = torch.cat(
+            [chunk[order] for chunk, order in zip(index.split(size), assignment, strict=True)]
+        )
         x1, symmetry = zoo.x[index], self.space.symmetry
         return x0, align(symmetry, x1, x0) if symmetry and self.config.align else x1, index
 
     def _assign(self, x0: Tensor, x1: Tensor, cond: Tensor | None = None) -> Tensor:
-        """``[n]``: the row of ``x1 [n, D]`` that each row of ``x0 [n, D]`` is paired with.
+        """``[n]``: the row of ``x1 [n, D]`` paired with each row of ``x0 [n, D]``.
 
         Args:
-            cond: ``[n, K]`` categories, which row i of both has: pairs are of the same.
+            cond: ``[n, K]`` categories of row i of both; pairs have equal categories.
         """
         from scipy.optimize import linear_sum_assignment
 
         cost = self.space.manifold.pairwise_dist(x0, x1).square()
         if cond is not None:
-            kind = cond.nan_to_num(-1)
-            other = (kind.unsqueeze(1) != kind).any(-1)
-            cost = cost.double() + other * (1 + len(cost) * cost.max().double())
+            categories = cond.nan_to_num(-1)
+            differs = (categories.unsqueeze(1) != categories).any(-1)
+            cost = cost.double() + differs * (1 + len(cost) * cost.max().double())
         try:
             _, columns = linear_sum_assignment(cost.cpu().numpy())
         except ValueError as error:
             raise DataError(
-                "coupling ot: distances between prior and zoo points are not finite; the prior or "
-                f"the zoo leaves the manifold {self.space.manifold!r}"
+                "coupling ot: distances between prior and zoo points are not finite; check that "
+                f"both lie on the manifold {self.space.manifold!r}"
             ) from error
         return torch.as_tensor(columns, device=x1.device)

@@ -1,4 +1,4 @@
-"""Each initialisation with the network that it became."""
+"""Pairs of each initialisation and its trained network."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from wflow_plugins.needs import INITIALIZER_PRIOR
 
 
 class Trajectory(Coupling):
-    """Pairs that training itself aligned: no re-basin is needed with an equivariant velocity.
+    """Pairs aligned by training: an equivariant velocity needs no re-basin.
 
-    The margin of x0 is the initialiser, so that sampling starts from fresh initialisations. Under
-    a condition that initialisations tell of, such as the loss they lead to, that is no longer so.
+    The marginal of x0 is the initialiser, so sampling starts from new initialisations. With a
+    condition that depends on the initialisation, such as the final loss, this no longer holds.
     Related: trajectory matching (arXiv 2507.10623), start weights in G.pt (arXiv 2209.12892).
     """
 

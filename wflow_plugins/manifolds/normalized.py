@@ -1,4 +1,4 @@
-"""Flat space whose flows end on the spheres of units."""
+"""Flat space with endpoints on the spheres of units."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from wflow_plugins.needs import UNIT_SPHERES
 
 
 class Normalized(Euclidean):
-    """Paths and field are those of flat space; where a flow ends is projected to `relu_sphere`.
+    """Paths and velocities of flat space; endpoints of flows are projected to `relu_sphere`.
 
-    Between the ends points cut through the spheres, so the field need not be tangential. What a
-    flow predicts on the way is a mean of ends, which lies within the spheres: to project it, too,
-    as "Geometric Flow Models over Neural Network Weights" does, overstates it and loses variance.
+    Intermediate points lie off the spheres, so velocities need not be tangential. Predicted
+    endpoints are means, which lie inside the spheres: to project them, too, as "Geometric Flow
+    Models over Neural Network Weights" does, increases their norm and loses variance.
     """
 
     class Config(Options):
         last_norm: float | None = Field(
             None,
             gt=0,
-            description="norm of the last layer, as the canonicalizer has it; none: flat",
+            description="norm of the last layer, as in the canonicalizer; null: flat",
         )
         project: Literal["end", "predictions"] = Field(
-            "end", description="to the spheres: the end of a flow, or every end that it predicts"
+            "end", description="points to project: the end of a flow, or all predicted endpoints"
         )
 
     needs = frozenset({SYMMETRY, UNIT_SPHERES})
@@ -38,9 +38,9 @@ class Normalized(Euclidean):
 
     def __init__(self, dim: int, symmetry: Symmetry | None = None, **options: Any):
         super().__init__(dim, symmetry, **options)
-        self.ends = ReluSphere(dim, symmetry, last_norm=self.config.last_norm)
+        self.endpoint_manifold = ReluSphere(dim, symmetry, last_norm=self.config.last_norm)
         self.projects_predictions = self.config.project == "predictions"
-        self.needs = self.ends.needs
+        self.needs = self.endpoint_manifold.needs
 
     def project_endpoint(self, x: Tensor) -> Tensor:
-        return self.ends.projx(x)
+        return self.endpoint_manifold.projx(x)

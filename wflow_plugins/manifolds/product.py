@@ -1,4 +1,4 @@
-"""A product of spheres and a flat rest, over flat points.
+"""Products of spheres and a flat space.
 
 Shapes: B batch, D coordinates, K spheres of one size, d coordinates of a sphere.
 """
@@ -21,24 +21,28 @@ from wflow_plugins.manifolds import spherical
 
 @dataclass(frozen=True)
 class Spheres:
-    """K spheres of one size and radius: ``places [K, d]`` of their coordinates."""
+    """K spheres of one dimension and radius.
+
+    Attributes:
+        indices: ``[K, d]`` of their coordinates.
+    """
 
     indices: Tensor
     radius: float = 1.0
 
 
 class ProductOfSpheres(Manifold):
-    """Spheres in the metric of the space around them, the other coordinates flat.
+    """Spheres with the metric of the surrounding space; all other coordinates are flat.
 
-    Operations are batched over spheres of one size; a point is reordered so that they are slices.
-    Volume is the product of the areas of the spheres and Lebesgue's measure of the rest.
+    Operations are batched over spheres of one size, after a reordering that makes them slices.
+    Volume is the product of the areas of the spheres and the Lebesgue measure of the flat space.
     """
 
     induced_metric = True
 
     @abstractmethod
     def spheres(self) -> list[Spheres]:
-        """The spheres, those of one size and radius together."""
+        """All spheres, grouped by size and radius."""
 
     def expmap(self, x: Tensor, u: Tensor) -> Tensor:
         return self._map_factors(_expmap, torch.add, x, u)
@@ -64,7 +68,7 @@ class ProductOfSpheres(Manifold):
         return square.sqrt()
 
     def pairwise_dist(self, x: Tensor, y: Tensor) -> Tensor:
-        """From inner products: to half of the digits at the smallest angles."""
+        """``[B, D], [N, D] -> [B, N]``, from inner products: half the digits at small angles."""
         *factors, rest = zip(self._split(x), self._split(y), strict=True)
         square = torch.cdist(*rest).square()
         for spheres, (a, b) in zip(self._spheres, factors, strict=True):
@@ -74,33 +78,38 @@ class ProductOfSpheres(Manifold):
         return square.sqrt()
 
     def projected_normal_log_prob(self, x: Tensor, mean: float, std: float) -> Tensor:
-        """Each sphere for itself; where the mean is zero, all its directions are alike."""
+        """The product of the densities on each sphere and on the flat space."""
         *factors, rest = self._split(x)
         total = -0.5 * ((rest - mean) / std).square() - math.log(std) - 0.5 * math.log(2 * math.pi)
         density = total.sum(-1)
-        for spheres, x in zip(self._spheres, factors, strict=True):
-            scale = (x.shape[-1] - 1) * math.log(spheres.radius)
-            known = spherical.projected_normal_log_prob(x / spheres.radius, mean / std) - scale
-            density = density + known.sum(-1)
+        for spheres, factor in zip(self._spheres, factors, strict=True):
+            scale = (factor.shape[-1] - 1) * math.log(spheres.radius)
+            unit = spherical.projected_normal_log_prob(factor / spheres.radius, mean / std)
+            density = density + (unit - scale).sum(-1)
         return density
 
     def _map_factors(
         self, on_sphere: Callable[..., Tensor], on_flat: Callable[..., Tensor], *points: Tensor
     ) -> Tensor:
-        """Points taken apart, a map on each factor, and put together again."""
+        """``[B, D]`` each ``-> [B, D]``: one map on all spheres, another on the flat space."""
         *factors, rest = zip(*(self._split(p) for p in points), strict=True)
-        results = [on_sphere(*x, spheres.radius) for spheres, x in zip(self._spheres, factors, strict=True)]
+        results = [
+            on_sphere(*factor, spheres.radius)
+            for spheres, factor in zip(self._spheres, factors, strict=True)
+        ]
         flat = torch.cat([*(f.flatten(-2) for f in results), on_flat(*rest)], -1)
         return flat.index_select(-1, self._order[1].on(flat.device))
 
     def _split(self, x: Tensor) -> list[Tensor]:
-        """``[B, D] ->`` a piece ``[B, K, d]`` a kind of sphere, and the flat rest."""
+        """``[B, D] ->`` ``[B, K, d]`` for each size of spheres, and the flat coordinates."""
         ordered = x.index_select(-1, self._order[0].on(x.device))
         sizes = [spheres.indices.numel() for spheres in self._spheres]
         *factors, rest = ordered.split([*sizes, x.shape[-1] - sum(sizes)], -1)
-        return [
-            f.unflatten(-1, spheres.indices.shape) for spheres, f in zip(self._spheres, factors, strict=True)
-        ] + [rest]
+        shaped = [
+            factor.unflatten(-1, spheres.indices.shape)
+            for spheres, factor in zip(self._spheres, factors, strict=True)
+        ]
+        return [*shaped, rest]
 
     @cached_property
     def _spheres(self) -> list[Spheres]:
@@ -108,7 +117,7 @@ class ProductOfSpheres(Manifold):
 
     @cached_property
     def _order(self) -> tuple[DeviceCache, DeviceCache]:
-        """The coordinates of all spheres before the rest; and the way back."""
+        """The order of coordinates with all spheres first, and its inverse."""
         on_spheres = torch.cat([spheres.indices.flatten() for spheres in self._spheres])
         is_flat = torch.ones(self.dim, dtype=torch.bool)
         is_flat[on_spheres] = False

@@ -1,4 +1,4 @@
-"""A sphere for each unit's incoming weights."""
+"""Spheres of the incoming weights of units."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from wflow_plugins.needs import UNIT_SPHERES, with_option
 
 
 class ReluSphere(ProductOfSpheres):
-    """The weights that the canonicalizer `relu_sphere` leaves: the product follows from the
-    symmetry.
+    """The manifold of weights normalised by the canonicalizer `relu_sphere`.
 
-    The incoming weights of a unit, its bias among them, lie on a unit sphere; weights that are in
-    no unit's sphere, those of the last layer, are flat, or on a sphere of their own.
+    The incoming weights of each unit, including its bias, lie on a unit sphere; all other weights,
+    those of the last layer, are flat or lie on one more sphere. The product of spheres follows from
+    the symmetry.
     Source: Pittorino et al. 2022 (arXiv 2202.03038).
     """
 
@@ -29,7 +29,7 @@ class ReluSphere(ProductOfSpheres):
         last_norm: float | None = Field(
             None,
             gt=0,
-            description="norm of the last layer, as the canonicalizer has it; none: flat",
+            description="norm of the last layer, as in the canonicalizer; null: flat",
         )
 
     needs = frozenset({SYMMETRY, UNIT_SPHERES})
@@ -44,10 +44,13 @@ class ReluSphere(ProductOfSpheres):
 
     def spheres(self) -> list[Spheres]:
         assert self.symmetry is not None  # by `needs`
-        sizes: dict[int, list[Tensor]] = {}
-        for places in unit_spheres(self.symmetry).values():
-            sizes.setdefault(places.shape[1], []).append(places)
-        found = [Spheres(torch.cat(of)) for of in sizes.values()]
+        by_size: dict[int, list[Tensor]] = {}
+        for indices in unit_spheres(self.symmetry).values():
+            by_size.setdefault(indices.shape[1], []).append(indices)
+        spheres = [Spheres(torch.cat(groups)) for groups in by_size.values()]
         if self.config.last_norm is None:
-            return found
-        return [*found, Spheres(unconstrained_indices(self.symmetry).unsqueeze(0), self.config.last_norm)]
+            return spheres
+        return [
+            *spheres,
+            Spheres(unconstrained_indices(self.symmetry).unsqueeze(0), self.config.last_norm),
+        ]

@@ -1,4 +1,4 @@
-"""One sphere, over all coordinates."""
+"""One sphere over all coordinates."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from wflow_plugins.manifolds.product import ProductOfSpheres, Spheres
 
 
 class Sphere(ProductOfSpheres):
-    """All coordinates of a point together on one sphere, in the metric of the space around it.
+    """A sphere of all coordinates, with the metric of the surrounding space.
 
-    The canonicalizer `relu_sphere` with `last_norm` n brings networks of u hidden units to the
-    radius ``sqrt(u + n^2)``.
+    The canonicalizer `relu_sphere` with `last_norm` n gives networks of u hidden units the radius
+    ``sqrt(u + n^2)``.
     """
 
     class Config(Options):

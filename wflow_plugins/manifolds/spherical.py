@@ -1,8 +1,8 @@
 """Geometry of the unit sphere in R^d, over the last axis, accurate at small and large angles.
 
-Angles are computed from lengths of chords (Kahan), since inner products lose half of the digits near
-0 and pi. Gradients are finite everywhere. The logarithm of the antipode, which is not unique, is a
-fixed one. Shapes: ``[..., d]``, which broadcast.
+Angles are computed from lengths of chords (Kahan), since inner products lose half of the digits
+near 0 and pi. Gradients are finite everywhere. The logarithm of the antipode, which is not unique,
+is a fixed one. Shapes: ``[..., d]``, which broadcast.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def dist(x: Tensor, y: Tensor) -> Tensor:
 
 
 def expmap(x: Tensor, u: Tensor) -> Tensor:
-    """``[..., d]``: the point that the great circle from ``x`` with tangent ``u`` reaches at time 1."""
+    """``[..., d]``: the endpoint of the great circle from ``x`` with tangent ``u`` at ``x``."""
     angle = norm(u)
     return projx(angle.cos() * x + torch.sinc(angle / math.pi) * u)
 
@@ -66,12 +66,12 @@ def log_area(d: int) -> float:
 
 
 def projected_normal_log_prob(x: Tensor, mean: float) -> Tensor:
-    """``[..., d] -> [...]``: log-density, with respect to area, of a normalized draw of N(mean 1, I).
+    """``[..., d] -> [...]``: log-density, under area, of a normalized sample of N(mean 1, I).
 
     It is ``(2 pi)^(-d/2) exp(-|m|^2 / 2)`` times the integral over s > 0 of
     ``s^(d - 1) exp(a s - s^2 / 2)``, with m the mean vector and ``a = x . m``. After s = exp(y) the
-    integrand is smooth and decays at both ends, so the trapezoidal rule converges geometrically: the
-    error is rounding. Source: Mardia & Jupp 2000, Directional Statistics, section 9.3.3.
+    integrand is smooth and decays at both ends, so the trapezoidal rule converges geometrically,
+    up to rounding. Source: Mardia & Jupp 2000, Directional Statistics, section 9.3.3.
     """
     d = x.shape[-1]
     if mean == 0:

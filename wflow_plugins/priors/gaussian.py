@@ -11,7 +11,7 @@ from wflow_core.interfaces.prior import Prior
 
 
 class Gaussian(Prior):
-    """N(mean, std^2 I), projected to the manifold factor by factor where there is one."""
+    """N(mean, std^2 I), projected to the manifold."""
 
     class Config(Options):
         mean: float = Field(0.0, description="mean of every coordinate")

@@ -1,4 +1,4 @@
-"""Fresh initialisations of the architecture."""
+"""Initialisations of the architecture."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from wflow_plugins.needs import INITIALIZER_PRIOR
 
 
 class Initializer(Prior):
-    """The architecture's own initialiser: a prior that has seen no data."""
+    """The architecture's own initialiser: a prior that does not depend on data."""
 
     needs = frozenset({INITIALIZER, INITIAL_POINTS})
     offers = frozenset({INITIALIZER_PRIOR})
 
     def __init__(self, space: Space, architecture: Architecture, **options: Any):
         super().__init__(space, architecture, **options)
-        self.initial = architecture
+        self.initializer = architecture
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.space.to_manifold(self.initial.initialize(n, generator))
+        return self.space.to_manifold(self.initializer.initialize(n, generator))
 
     def log_prob(self, x: Tensor) -> Tensor:
         if FLAT not in self.space.manifold.offers:
             raise UnsupportedError(
-                "the density of initialisations is known in flat space only; take the prior "
-                "`gaussian`, or the manifold `euclidean`"
+                "initialisations have a density in flat space only; use the prior `gaussian`, or "
+                "the manifold `euclidean`"
             )
-        return self.initial.initial_log_prob(x)
+        return self.initializer.initial_log_prob(x)

@@ -1,4 +1,4 @@
-"""The adaptive method of Dormand and Prince."""
+"""The adaptive Dormand-Prince method."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from wflow_core.interfaces.manifold import Manifold
 from wflow_core.interfaces.needs import FLAT
 from wflow_core.interfaces.solver import Solver, SolverOptions, VectorField
 
-ENTRIES = 2**26
-"""Entries that solutions at several times of the grid may hold at once."""
-STUCK = ("underflow in dt", "non-finite values")
-"""How torchdiffeq's complaints begin, which are plain assertions."""
+MAX_ENTRIES = 2**26
+"""Limit of the entries of solutions that are computed at once."""
+FAILURES = ("underflow in dt", "non-finite values")
+"""Beginnings of torchdiffeq's assertion messages."""
 
 
 class Dopri5(Solver):
-    """Fifth order with steps of its own choice, six evaluations each; flat space only.
+    """Fifth order, with adaptive steps of six evaluations each, in flat space only.
 
-    The grid says where the solution comes out, interpolated, and not how far steps go: more `steps`
-    cost little. All samples of a batch share the steps, so one depends on the others within the
-    tolerance.
+    The grid sets the times of the interpolated solution, not the internal steps, so more `steps`
+    cost little. All samples of a batch share the internal steps, so each depends on the others
+    within the tolerance.
 
     Source: Dormand & Prince 1980, through torchdiffeq.
     """
@@ -32,7 +32,9 @@ class Dopri5(Solver):
     class Config(SolverOptions):
         rtol: float = Field(1e-5, gt=0, description="relative tolerance")
         atol: float = Field(1e-5, gt=0, description="absolute tolerance")
-        max_evaluations: int = Field(10_000, ge=1, description="of the field, before giving up")
+        max_evaluations: int = Field(
+            10_000, ge=1, description="maximum number of evaluations of the field"
+        )
 
     needs = frozenset({FLAT})
     evaluations = 6
@@ -45,16 +47,16 @@ class Dopri5(Solver):
         manifold: Manifold,
         generator: torch.Generator | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        counted = self._counted(field)
-        size = max(1, ENTRIES // max(1, x.numel()))
+        limited = self._limit_evaluations(field)
+        size = max(1, MAX_ENTRIES // max(1, x.numel()))
         for start in range(0, len(grid) - 1, size):
             times = grid[start : start + size + 1]
-            for t, y in zip(times[1:], self._solve(counted, x, times), strict=True):
-                x = y.clone()  # a view would keep the solution at all times alive
+            for t, y in zip(times[1:], self._solve(limited, x, times), strict=True):
+                x = y.clone()  # a view would keep the solution at all times in memory
                 yield t, x
 
     def _solve(self, field: VectorField, x: Tensor, times: Tensor) -> Tensor:
-        """``[T, B, D]`` at all times but the first, with a step that ends at the last."""
+        """``[T, B, D]``: the solution at all times but the first."""
         from torchdiffeq import odeint
 
         o = self.config
@@ -66,31 +68,31 @@ class Dopri5(Solver):
                 rtol=o.rtol,
                 atol=o.atol,
                 method="dopri5",
-                # Without this it would look beyond the end, where no field was learned.
+                # A step must end at the last time: the field is undefined beyond it.
                 options={"step_t": times[-1:]},
             )
         except AssertionError as error:
-            if not str(error).startswith(STUCK):
-                raise  # the field's own
-            raise self._stuck(str(error).partition(":")[0]) from error
+            if not str(error).startswith(FAILURES):
+                raise  # an assertion of the field
+            raise self._failure(str(error).partition(":")[0]) from error
         return solution[1:]
 
-    def _counted(self, field: VectorField) -> VectorField:
-        """The field, which refuses to be evaluated for ever."""
+    def _limit_evaluations(self, field: VectorField) -> VectorField:
+        """The field, with an error after the maximum number of evaluations."""
         limit, count = self.config.max_evaluations, 0
 
-        def counted(t: Tensor, x: Tensor) -> Tensor:
+        def limited(t: Tensor, x: Tensor) -> Tensor:
             nonlocal count
             count += 1
             if count > limit:
-                raise self._stuck(f"more than {limit} evaluations of the field")
+                raise self._failure(f"more than {limit} evaluations of the field")
             return field(t, x)
 
-        return counted
+        return limited
 
-    def _stuck(self, why: str) -> UnsupportedError:
+    def _failure(self, reason: str) -> UnsupportedError:
         return UnsupportedError(
-            f"solver dopri5 cannot follow the field: {why}; raise solver.rtol "
-            f"({self.config.rtol:g}) and solver.atol ({self.config.atol:g}), weaken the guidance, "
-            "train the flow longer, or take `euler` or `rk4`"
+            f"solver dopri5 fails on this field: {reason}; increase solver.rtol "
+            f"({self.config.rtol:g}) and solver.atol ({self.config.atol:g}), reduce the guidance "
+            "strength, train the flow longer, or use `euler` or `rk4`"
         )

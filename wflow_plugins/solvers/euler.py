@@ -13,7 +13,7 @@ from wflow_core.interfaces.solver import Solver, VectorField
 
 
 class Euler(Solver):
-    """First order; one evaluation a step, along geodesics on a manifold."""
+    """First order, one evaluation per step; steps follow geodesics on a manifold."""
 
     def steps(
         self,

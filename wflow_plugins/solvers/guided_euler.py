@@ -1,4 +1,4 @@
-"""The Euler method with noise: what stochastic samplers of guided flows use."""
+"""The Euler method with noise, for stochastic sampling of guided flows."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from wflow_core.interfaces.solver import Solver, SolverOptions, VectorField
 
 
 class GuidedEuler(Solver):
-    """The Euler method whose steps in a window of time are followed by noise.
+    """The Euler method with noise after the steps in a window of time.
 
-    After a step of length h comes ``exp_x(noise sqrt(|h|) z)``, z standard normal in the tangent
-    space: the Euler-Maruyama method on a manifold. The noise is not balanced by a score, so it
-    widens the samples; end the window before 1 for the field to draw them back. Without noise,
-    the very result of `euler`. A guidance is part of the field that any solver integrates.
+    A step of length h is followed by ``exp_x(noise sqrt(|h|) z)``, z standard normal in the tangent
+    space: the Euler-Maruyama method on a manifold. No score compensates the noise, so it increases
+    the variance of samples; a window that ends before 1 lets the field reduce it again. Without
+    noise, the result is that of `euler`. Guidance is part of the field, with any solver.
     """
 
     class Config(SolverOptions):
-        noise: float = Field(0.0, ge=0, description="standard deviation of noise over unit time")
+        noise: float = Field(
+            0.0, ge=0, description="standard deviation of the noise per unit of time"
+        )
         noise_start: float = Field(0.0, ge=0, le=1, description="time at which noise begins")
         noise_end: float = Field(1.0, ge=0, le=1, description="time at which noise ends")
         renamed: ClassVar[Mapping[str, str]] = {
@@ -55,19 +57,21 @@ class GuidedEuler(Solver):
         generator: torch.Generator | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         device = generator.device if generator else x.device
-        for (t, later), scale in zip(pairwise(grid), self._scales(grid), strict=True):
+        for (t, later), scale in zip(pairwise(grid), self._noise_scales(grid), strict=True):
             x = manifold.expmap(x, (later - t) * field(t, x))
             if scale:
-                drawn = torch.randn(x.shape, generator=generator, device=device, dtype=x.dtype)
-                x = manifold.expmap(x, manifold.proju(x, scale * drawn.to(x.device)))
+                noise = torch.randn(x.shape, generator=generator, device=device, dtype=x.dtype)
+                x = manifold.expmap(x, manifold.proju(x, scale * noise.to(x.device)))
             yield later, x
 
-    def _scales(self, grid: Tensor) -> list[float]:
-        """The noise of each step: of those whose middle lies in the window, whatever the rounding
-        of the grid. Taken once, so that the loop never waits for the device."""
+    def _noise_scales(self, grid: Tensor) -> list[float]:
+        """The noise scale of each step: nonzero if the midpoint of the step is in the window.
+
+        Computed at once, so that the loop never waits for the device.
+        """
         o = self.config
         if not o.noise:
             return [0.0] * (len(grid) - 1)
         inside = [o.noise_start <= 0.5 * (a + b) <= o.noise_end for a, b in pairwise(grid.tolist())]
         lengths = [abs(b - a) for a, b in pairwise(grid.tolist())]
-        return [o.noise * math.sqrt(h) * ok for h, ok in zip(lengths, inside, strict=True)]
+        return [o.noise * math.sqrt(h) * active for h, active in zip(lengths, inside, strict=True)]

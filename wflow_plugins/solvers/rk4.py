@@ -13,10 +13,10 @@ from wflow_core.interfaces.solver import Solver, VectorField
 
 
 class Rk4(Solver):
-    """Fourth order; four evaluations a step.
+    """Fourth order, four evaluations per step.
 
-    On a manifold, the classical method in the ambient space with every stage and the end projected
-    onto the manifold: the solution never leaves it, so projecting keeps the order.
+    On a manifold, the method is applied in the ambient space, and every stage and the result are
+    projected to the manifold. The exact solution lies on it, so the projection preserves the order.
 
     Source: projection methods, Hairer, Lubich & Wanner 2006, Geometric Numerical Integration, IV.4.
     """

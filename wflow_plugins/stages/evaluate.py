@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import FinishedRun, Stage, StageContext, StageOutput
 from wflow_core.storage.tensors import read_weight_set
@@ -29,6 +30,14 @@ class Evaluate(Stage):
 
     def context(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         return {"test_outputs": TestOutputCache()}
+
+    def check(self, components: Components) -> None:
+        metrics = [repr(of) for of in components.resolved["metrics"]]
+        baselines = [of["type"] for of in components.resolved["baselines"]]
+        for field, given in (("metrics", metrics), ("baselines", baselines)):
+            if twice := next((i for i, of in enumerate(given) if of in given[:i]), None):
+                name = components.resolved[field][twice]["type"]
+                raise UnsupportedError(f"{field}.{twice}: {name!r} is given twice; remove one")
 
     def run(self, context: StageContext) -> StageOutput:
         c, inputs = context.components, context.inputs

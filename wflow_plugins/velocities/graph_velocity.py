@@ -39,8 +39,7 @@ class GraphVelocity(ScaledVelocity):
 
     def __init__(self, space: Space, **options: Any):
         super().__init__(space, **options)
-        assert space.symmetry is not None  # by `needs`
-        self.graph = space.symmetry.graph
+        self.graph = space.weight_symmetry.graph
 
     @property
     def embedding(self) -> int:

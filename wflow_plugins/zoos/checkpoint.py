@@ -19,8 +19,8 @@ from wflow_core.errors import DataError
 from wflow_core.interfaces.architecture import Architecture
 from wflow_core.weights import WeightLayout
 from wflow_plugins.streaming.memory import format_bytes
-from wflow_plugins.zoos.checkpoint_files import named_tensors
-from wflow_plugins.zoos.state_dict_matching import fit_state, known_tensors
+from wflow_plugins.zoos.checkpoint_files import load_tensors
+from wflow_plugins.zoos.state_dict_matching import match_state_dict, map_names
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Checkpoint:
     tensors: dict[str, str]
     ignored: list[str]
 
-    def source(self, before: list[dict[str, Any]]) -> dict[str, Any]:
+    def provenance_entry(self, previous: list[dict[str, Any]]) -> dict[str, Any]:
         """What is noted of it, with the rows of the zoo that came from it."""
-        start = before[-1]["rows"][1] if before else 0
+        start = previous[-1]["rows"][1] if previous else 0
         return {
             "file": self.name,
             "sha256": self.sha256,
@@ -81,21 +81,21 @@ def read_checkpoint(
             "save each network to a file of its own, or give more"
         )
     data = _content(path)
-    tensors = named_tensors(data, path.suffix == ".safetensors")
+    tensors = load_tensors(data, path.suffix == ".safetensors")
     module = architecture.template
     layouts = WeightLayout.of_parameters(module), WeightLayout.of_buffers(module)
-    notes = {name: f"{str(t.dtype)[6:]} {list(t.shape)}" for name, t in tensors.items()}
-    known, ignored = known_tensors(tensors, layouts[0], architecture.map_checkpoint_key)
+    described = {name: f"{str(t.dtype)[6:]} {list(t.shape)}" for name, t in tensors.items()}
+    renamed, ignored = map_names(tensors, layouts[0], architecture.map_checkpoint_key)
     digest = hashlib.sha256(data).hexdigest()
-    fitted = fit_state(known, *layouts, len(data))
-    return Checkpoint(name, *fitted, run, step, digest, notes, ignored)
+    matched = match_state_dict(renamed, *layouts, len(data))
+    return Checkpoint(name, *matched, run, step, digest, described, ignored)
 
 
 def _run_and_step(name: str, name_pattern: str | None) -> tuple[str | None, int]:
     if name_pattern is None:
         return None, 0
-    found = re.fullmatch(name_pattern, name)
-    groups = found.groupdict() if found else {}
+    match = re.fullmatch(name_pattern, name)
+    groups = match.groupdict() if match else {}
     step = groups.get("step") or "0"
     if not groups.get("run") or not step.isdecimal() or int(step) >= 2**63:
         raise DataError(
@@ -111,7 +111,7 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
 
 
-def hash_of_file(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """Its SHA-256, a piece at a time."""
     with _readable(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

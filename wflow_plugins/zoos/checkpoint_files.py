@@ -23,10 +23,10 @@ from wflow_core.errors import DataError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 """Names under which checkpoints keep their state dict; Lightning's is the first."""
-SAVE_ANEW = "save model.state_dict() alone, as safetensors or by torch.save"
+SAVE_AGAIN = "save model.state_dict() alone, as safetensors or by torch.save"
 
 
-def named_tensors(data: bytes, safe: bool) -> dict[str, Tensor]:
+def load_tensors(data: bytes, safetensors_format: bool) -> dict[str, Tensor]:
     """The state dict in the bytes of a file; tensors may be views, and share memory.
 
     Args:
@@ -37,15 +37,15 @@ def named_tensors(data: bytes, safe: bool) -> dict[str, Tensor]:
             tensors.
     """
     try:
-        found = safetensors.torch.load(data) if safe else _load_torch(data)
+        content = safetensors.torch.load(data) if safetensors_format else _load_torch(data)
     except DataError:
         raise
     except Exception as error:  # a damaged file raises whatever its damage leads to
-        raise DataError(_refusal(error, safe)) from error
-    tensors = _state_dict(found)
+        raise DataError(_describe_error(error, safetensors_format)) from error
+    tensors = _state_dict(content)
     for name, tensor in tensors.items():
-        if problem := _oddity(tensor, len(data)):
-            raise DataError(f"{name!r} {problem}; {SAVE_ANEW}, of plain dense tensors")
+        if problem := _unsupported_property(tensor, len(data)):
+            raise DataError(f"{name!r} {problem}; {SAVE_AGAIN}, of plain dense tensors")
     return tensors
 
 
@@ -54,42 +54,42 @@ def _load_torch(data: bytes) -> Any:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
         # Torch stores entries as they are, so that none can grow beyond the file.
-        stored = all(e.compress_type == zipfile.ZIP_STORED for e in entries)
-        if not stored or sum(e.file_size for e in entries) > len(data):
-            raise DataError(f"refused: its entries are compressed or overlap; {SAVE_ANEW}")
+        uncompressed = all(e.compress_type == zipfile.ZIP_STORED for e in entries)
+        if not uncompressed or sum(e.file_size for e in entries) > len(data):
+            raise DataError(f"refused: its entries are compressed or overlap; {SAVE_AGAIN}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of formats that are refused anyway
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
-def _refusal(error: Exception, safe: bool) -> str:
+def _describe_error(error: Exception, safetensors_format: bool) -> str:
     """Torch's own words may advise to load the file unsafely; such words are not passed on."""
-    words = " ".join(str(error).split())
-    asked = re.search(r"GLOBAL (\S+)", words)
-    if isinstance(error, pickle.UnpicklingError) or "weights_only" in words:
-        what = f"the pickled object {asked[1]}" if asked else "more than tensors in containers"
-        return f"refused, and nothing of it was run: it holds {what}; {SAVE_ANEW}"
-    kind = "safetensors file" if safe else "file of torch.save"
-    return f"no whole {kind} ({words[:150] or type(error).__name__}); copy it anew, or {SAVE_ANEW}"
+    message = " ".join(str(error).split())
+    match = re.search(r"GLOBAL (\S+)", message)
+    if isinstance(error, pickle.UnpicklingError) or "weights_only" in message:
+        found = f"the pickled object {match[1]}" if match else "more than tensors in containers"
+        return f"refused, and nothing of it was run: it holds {found}; {SAVE_AGAIN}"
+    kind = "safetensors file" if safetensors_format else "file of torch.save"
+    return f"no whole {kind} ({message[:150] or type(error).__name__}); copy it anew, or {SAVE_AGAIN}"
 
 
-def _state_dict(found: Any) -> dict[str, Tensor]:
+def _state_dict(content: Any) -> dict[str, Tensor]:
     """The state dict itself, out of what it may be wrapped in."""
-    if isinstance(found, Mapping):
-        found = next((found[w] for w in WRAPPERS if isinstance(found.get(w), Mapping)), found)
-    if not isinstance(found, Mapping) or not found:
-        got = "an empty one" if isinstance(found, Mapping) else type(found).__name__
-        raise DataError(f"wanted a state dict, got {got}; {SAVE_ANEW}")
-    for name, value in found.items():
+    if isinstance(content, Mapping):
+        content = next((content[w] for w in WRAPPERS if isinstance(content.get(w), Mapping)), content)
+    if not isinstance(content, Mapping) or not content:
+        got = "an empty one" if isinstance(content, Mapping) else type(content).__name__
+        raise DataError(f"wanted a state dict, got {got}; {SAVE_AGAIN}")
+    for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise DataError(
                 f"wanted tensors by name, at the top or under one of {', '.join(WRAPPERS)}; got "
-                f"{name!r}: {type(value).__name__}; {SAVE_ANEW}"
+                f"{name!r}: {type(value).__name__}; {SAVE_AGAIN}"
             )
-    return dict(found)
+    return dict(content)
 
 
-def _oddity(tensor: Tensor, size: int) -> str | None:
+def _unsupported_property(tensor: Tensor, size: int) -> str | None:
     """What keeps a tensor from being plain dense numbers in memory, which its file held."""
     if tensor.is_quantized:
         return "is quantized"

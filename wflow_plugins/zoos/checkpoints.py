@@ -19,11 +19,11 @@ from wflow_core.interfaces.zoo import Covariate
 from wflow_core.weights import WeightSet
 from wflow_core.weights.chunks import concat
 from wflow_plugins.streaming.zoo import StreamedZoo
-from wflow_plugins.zoos.checkpoint import Checkpoint, hash_of_file, read_checkpoint
+from wflow_plugins.zoos.checkpoint import Checkpoint, hash_file, read_checkpoint
 from wflow_plugins.zoos.metadata_table import MetadataTable, read_metadata
 
 PATTERNS = ("*.safetensors", "*.pt", "*.pth", "*.ckpt", "*.th")
-SHOWN = 5
+MAX_MESSAGES = 5
 """Files that one message tells of."""
 
 
@@ -91,9 +91,9 @@ class Checkpoints(StreamedZoo):
     def fingerprint(self) -> str:
         digest = hashlib.sha256()
         for path in self._files():
-            digest.update(f"{self._name(path)}\0{hash_of_file(path)}\n".encode())
+            digest.update(f"{self._name(path)}\0{hash_file(path)}\n".encode())
         if self._table:
-            digest.update(hash_of_file(self._table.path).encode())
+            digest.update(hash_file(self._table.path).encode())
         return digest.hexdigest()
 
     @property
@@ -125,46 +125,46 @@ class Checkpoints(StreamedZoo):
         runs: dict[str | tuple[int, int], int] = {}
         sources: list[dict[str, Any]] = []
         ignored: dict[str, int] = {}  # told where there are any
-        for done, path in enumerate(files):
+        for number, path in enumerate(files):
             try:
-                one = read_checkpoint(
+                checkpoint = read_checkpoint(
                     path, self._name(path), self.architecture, self.config.name_pattern, max_bytes
                 )
-                noted = self._noted(one.name, self._weight_set(one, done, runs))
+                networks = self._with_covariates(checkpoint.name, self._weight_set(checkpoint, number, runs))
             except DataError as error:
                 problems.append(f"  {self._name(path)}: {error}")
             else:
-                sources.append(one.source(sources))
-                if one.ignored:
-                    ignored = {"ignored_tensors": len(one.ignored)}
-                yield noted.to(generator.device)
-            progress(done + 1, len(files), **ignored)
+                sources.append(checkpoint.provenance_entry(sources))
+                if checkpoint.ignored:
+                    ignored = {"ignored_tensors": len(checkpoint.ignored)}
+                yield networks.to(generator.device)
+            progress(number + 1, len(files), **ignored)
         if problems:
-            first, rest = problems[:SHOWN], len(problems) - SHOWN
+            first, more = problems[:MAX_MESSAGES], len(problems) - MAX_MESSAGES
             raise DataError(
                 f"{self.config.folder}: {len(problems)} of {len(files)} files cannot be used\n"
-                + "\n".join([*first, f"  and {rest} more"] if rest > 0 else first)
+                + "\n".join([*first, f"  and {more} more"] if more > 0 else first)
                 + "\nfix or remove them, or choose others by zoo.pattern"
             )
         self._sources = sources
 
     def _weight_set(
-        self, one: Checkpoint, file: int, runs: dict[str | tuple[int, int], int]
+        self, checkpoint: Checkpoint, file: int, runs: dict[str | tuple[int, int], int]
     ) -> WeightSet:
         """Networks of a file; files of one run share it, and without one each is its own."""
-        rows = range(len(one.weights))
-        run = torch.tensor([runs.setdefault(one.run or (file, row), len(runs)) for row in rows])
-        step = torch.full_like(run, one.step)
+        rows = range(len(checkpoint.weights))
+        run = torch.tensor([runs.setdefault(checkpoint.run or (file, row), len(runs)) for row in rows])
+        step = torch.full_like(run, checkpoint.step)
         return WeightSet.from_module(
-            self.architecture.template, one.weights, one.buffers, run, step
+            self.architecture.template, checkpoint.weights, checkpoint.buffers, run, step
         )
 
-    def _noted(self, name: str, networks: WeightSet) -> WeightSet:
+    def _with_covariates(self, name: str, networks: WeightSet) -> WeightSet:
         """With the covariates of their file, where there is a table."""
         if self._table is None:
             return networks
         categories = {c.name: c.categories for c in self.covariates if c.categories is not None}
-        covariates = self._table.of(name, len(networks))
+        covariates = self._table.covariates_of(name, len(networks))
         return replace(networks, covariates=covariates, categories=categories)
 
     def _files(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A zoo of weights drawn from a Gaussian, whose distribution is known exactly."""
+"""A zoo of Gaussian weights."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from wflow_core.weights import WeightSet
 
 
 class GaussianZoo(ZooSource):
-    """Weights from N(mean, std^2 I), for checking a flow against what is known."""
+    """Weights from N(mean, std^2 I), to test a flow on a known distribution."""
 
     class Config(Options):
-        networks: int = Field(4096, ge=2, description="networks drawn")
+        networks: int = Field(4096, ge=2, description="number of networks")
         mean: float = Field(1.0, description="mean of every weight")
         std: float = Field(1.0, gt=0, description="standard deviation, not variance")
 

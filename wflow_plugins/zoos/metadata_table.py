@@ -34,34 +34,34 @@ class MetadataTable:
 
     path: Path
     covariates: tuple[Covariate, ...]
-    lines: Mapping[tuple[str, int | None], Mapping[str, Any]]
+    entries: Mapping[tuple[str, int | None], Mapping[str, Any]]
 
     def check_all_used(self, files: Sequence[str]) -> None:
         """
         Raises:
             DataError: lines are of no file among those that the zoo reads.
         """
-        unused = sorted({file for file, _ in self.lines} - set(files))
+        unused = sorted({file for file, _ in self.entries} - set(files))
         if unused:
             raise DataError(
                 f"{self.path}: {len(unused)} files of it are not in the zoo, such as "
                 f"{unused[0]!r}; the column `file` has their names from the folder on"
             )
 
-    def of(self, file: str, count: int) -> dict[str, Tensor]:
+    def covariates_of(self, file: str, count: int) -> dict[str, Tensor]:
         """Covariates ``[count]`` of the networks of a file.
 
         Raises:
             DataError: it has no line, or of some of its networks none.
         """
-        whole = self.lines.get((file, None))
-        lines = [whole or self.lines.get((file, row)) for row in range(count)]
-        known = [line for line in lines if line is not None]
+        of_file = self.entries.get((file, None))
+        entries = [of_file or self.entries.get((file, row)) for row in range(count)]
+        known = [line for line in entries if line is not None]
         if len(known) < count:
-            which = f" for row {lines.index(None)}, counted from 0," if count > 1 else ""
+            which = f" for row {entries.index(None)}, counted from 0," if count > 1 else ""
             raise DataError(f"{self.path} has no line{which} of this file; add one")
         return {
-            c.name: torch.tensor([_encoded(c, line.get(c.name)) for line in known])
+            c.name: torch.tensor([_encode(c, line.get(c.name)) for line in known])
             for c in self.covariates
         }
 
@@ -91,40 +91,40 @@ def read_metadata(path: Path, categories: Sequence[str] = ()) -> MetadataTable:
         _covariate(path, name, [row.get(name) for row in rows], name in categories)
         for name in names
     )
-    lines: dict[tuple[str, int | None], Mapping[str, Any]] = {}
+    entries: dict[tuple[str, int | None], Mapping[str, Any]] = {}
     for number, row in enumerate(rows, start=1):
         key = _key(path, number, row)
-        if key in lines or (key[0], None) in lines:
+        if key in entries or (key[0], None) in entries:
             raise DataError(f"{path}: line {number} is of {key[0]!r}, as one before it is")
-        lines[key] = row
-    return MetadataTable(path, covariates, lines)
+        entries[key] = row
+    return MetadataTable(path, covariates, entries)
 
 
 def _key(path: Path, number: int, row: Mapping[str, Any]) -> tuple[str, int | None]:
-    file, at = row.get(FILE), row.get(ROW)
+    file, row_number = row.get(FILE), row.get(ROW)
     if not isinstance(file, str) or not file:
         raise DataError(f"{path}: line {number} has no {FILE!r}; the column names the file")
-    if at in UNKNOWN:
+    if row_number in UNKNOWN:
         return file, None
-    if not str(at).isdecimal():
-        raise DataError(f"{path}: line {number}: {ROW!r} is a whole number from 0; got {at!r}")
-    return file, int(str(at))
+    if not str(row_number).isdecimal():
+        raise DataError(f"{path}: line {number}: {ROW!r} is a whole number from 0; got {row_number!r}")
+    return file, int(str(row_number))
 
 
-def _covariate(path: Path, name: str, values: Sequence[Any], named: bool) -> Covariate:
+def _covariate(path: Path, name: str, values: Sequence[Any], categorical: bool) -> Covariate:
     """A column as numbers, or as the categories that its values are."""
     known = [value for value in values if value not in UNKNOWN]
     if wrong := [v for v in known if isinstance(v, bool | list | dict)]:
         raise DataError(f"{path}: {name!r} holds {wrong[0]!r}; covariates are numbers or names")
     numbers = [number for value in known if (number := _float(value)) is not None]
-    if named or len(numbers) < len(known):
+    if categorical or len(numbers) < len(known):
         return Covariate(name, tuple(sorted({str(value) for value in known})))
     if not all(map(math.isfinite, numbers)):
         raise DataError(f"{path}: {name!r} holds a number that is not finite; leave it out")
     return Covariate(name)
 
 
-def _encoded(covariate: Covariate, value: Any) -> int | float:
+def _encode(covariate: Covariate, value: Any) -> int | float:
     """As in weight sets: NaN and -1 for unknown values."""
     if covariate.categories is None:
         return math.nan if value in UNKNOWN else float(value)

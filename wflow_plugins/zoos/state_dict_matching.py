@@ -15,13 +15,13 @@ from torch import Tensor
 from wflow_core.errors import DataError
 from wflow_core.weights.layout import TensorSlot, WeightLayout
 
-SHOWN = 3
+MAX_NAMES = 3
 """Names that a message gives of each kind."""
 COUNTER = "num_batches_tracked"
 """Buffers that torch starts at 0 where a file is older than they are."""
 
 
-def known_tensors(
+def map_names(
     tensors: Mapping[str, Tensor],
     layout: WeightLayout,
     map_checkpoint_key: Callable[[str], str | None],
@@ -36,20 +36,20 @@ def known_tensors(
     Raises:
         DataError: two tensors would have one name.
     """
-    known: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     ignored: list[str] = []
     for name, tensor in _without_prefix(tensors, layout).items():
-        here = map_checkpoint_key(name)
-        if here is None:
+        new_name = map_checkpoint_key(name)
+        if new_name is None:
             ignored.append(name)
-        elif here in known:
-            raise DataError(f"holds {here!r} twice, once as {name!r}")
+        elif new_name in renamed:
+            raise DataError(f"holds {new_name!r} twice, once as {name!r}")
         else:
-            known[here] = tensor
-    return known, sorted(ignored)
+            renamed[new_name] = tensor
+    return renamed, sorted(ignored)
 
 
-def fit_state(
+def match_state_dict(
     tensors: Mapping[str, Tensor], layout: WeightLayout, buffers: WeightLayout, size: int
 ) -> tuple[Tensor, Tensor]:
     """``[N, P]`` and ``[N, Q]``, float32, owning their memory.
@@ -70,7 +70,7 @@ def fit_state(
     n = _check_shapes(state, slots)
     if n is not None and sum(t.nbytes for t in state.values()) > size:
         raise DataError(f"claims {n} networks, which are more bytes than the file's {size}")
-    whole = {name: _checked(name, t, name in layout.by_name) for name, t in state.items()}
+    whole = {name: _checked_values(name, t, name in layout.by_name) for name, t in state.items()}
     lead = () if n is None else (n,)
     absent = {
         name: t.expand((*lead, *t.shape)) for name, t in counters.items() if name not in whole
@@ -82,10 +82,10 @@ def fit_state(
 
 def _without_prefix(tensors: Mapping[str, Tensor], layout: WeightLayout) -> dict[str, Tensor]:
     """Leading parts that all names share go, until a name is one of the architecture's."""
-    state, known = dict(tensors), layout.by_name.keys()
-    while not state.keys() & known:
-        heads = {name.partition(".")[0] for name in state}
-        if len(heads) > 1 or any("." not in name for name in state):
+    state, names = dict(tensors), layout.by_name.keys()
+    while not state.keys() & names:
+        prefixes = {name.partition(".")[0] for name in state}
+        if len(prefixes) > 1 or any("." not in name for name in state):
             return dict(tensors)
         state = {name.partition(".")[2]: tensor for name, tensor in state.items()}
     return state
@@ -98,25 +98,25 @@ def _without_aliases(
     for alias, name in (pair for layout in layouts for pair in layout.aliases):
         if alias not in state:
             continue
-        tied = state.pop(alias)
-        first = state.setdefault(name, tied)
-        if tied.shape != first.shape or not torch.equal(tied, first):
+        tensor = state.pop(alias)
+        original = state.setdefault(name, tensor)
+        if tensor.shape != original.shape or not torch.equal(tensor, original):
             raise DataError(f"{alias!r} and {name!r} are one tensor here, and differ in the file")
     return state
 
 
 def _check_names(
-    state: Mapping[str, Tensor], layout: WeightLayout, buffers: WeightLayout, free: Iterable[str]
+    state: Mapping[str, Tensor], layout: WeightLayout, buffers: WeightLayout, optional: Iterable[str]
 ) -> None:
     known = layout.by_name.keys() | buffers.by_name.keys()
-    missing = sorted(known - state.keys() - set(free))
+    missing = sorted(known - state.keys() - set(optional))
     unexpected = sorted(state.keys() - known)
     problems = []
     if missing:
-        problems.append(f"lacks {_some(map(repr, missing), len(missing))}")
+        problems.append(f"lacks {_join_some(map(repr, missing), len(missing))}")
     if unexpected:
         hints = (_with_hint(name, missing or sorted(known)) for name in unexpected)
-        problems.append(f"has the unexpected {_some(hints, len(unexpected))}")
+        problems.append(f"has the unexpected {_join_some(hints, len(unexpected))}")
     if problems:
         raise DataError(f"{', and '.join(problems)}; another architecture made it")
 
@@ -136,10 +136,10 @@ def _check_shapes(state: Mapping[str, Tensor], slots: Mapping[str, TensorSlot]) 
         for name, t in state.items()
         if tuple(t.shape) != slots[name].shape
     ]
-    raise DataError(f"wrong shapes: {_some(wrong, len(wrong))}; other widths or another task")
+    raise DataError(f"wrong shapes: {_join_some(wrong, len(wrong))}; other widths or another task")
 
 
-def _checked(name: str, tensor: Tensor, weight: bool) -> Tensor:
+def _checked_values(name: str, tensor: Tensor, weight: bool) -> Tensor:
     """The values in float32, contiguous: strides and shared memory end here."""
     if weight and not tensor.is_floating_point():
         raise DataError(f"{name!r} is of {str(tensor.dtype)[6:]}; weights are floating point")
@@ -149,9 +149,9 @@ def _checked(name: str, tensor: Tensor, weight: bool) -> Tensor:
     return values
 
 
-def _some(names: Iterable[str], total: int) -> str:
-    more = f" and {total - SHOWN} more" if total > SHOWN else ""
-    return ", ".join(islice(names, SHOWN)) + more
+def _join_some(names: Iterable[str], total: int) -> str:
+    more = f" and {total - MAX_NAMES} more" if total > MAX_NAMES else ""
+    return ", ".join(islice(names, MAX_NAMES)) + more
 
 
 def _with_hint(name: str, known: list[str]) -> str:

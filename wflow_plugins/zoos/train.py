@@ -1,4 +1,4 @@
-"""A zoo trained here: all networks at once, as one batched program."""
+"""A zoo of networks trained in one batched program."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from wflow_core.weights import WeightSet
 from wflow_core.weights.chunks import concat
 from wflow_plugins.zoos.batched_training import BatchedTraining, Optimizer, batches
 
-REPORTS = 50
-"""Progress reports of a training."""
+MAX_REPORTS = 50
+"""Maximum number of progress reports."""
 
 
 class Snapshots(Options):
-    """Which networks of a training run enter the zoo; the last one always does."""
+    """Snapshots of a training run in the zoo; the last network is always included."""
 
     every: int | None = Field(None, ge=1, description="optimizer steps between snapshots")
     discard_epochs: int = Field(0, ge=0, description="initial epochs without snapshots")
 
 
 class Train(ZooSource):
-    """Trains ``networks`` from their own initialisations, which the weight set keeps.
+    """Trains networks from independent initialisations, which the weight set includes.
 
-    Its covariates are the ``loss`` and the ``score`` of each on the validation split.
+    Covariates are the ``loss`` and the ``score`` of each network on the validation split.
     """
 
     class Config(Options):
-        networks: int = Field(1000, ge=1, description="training runs")
+        networks: int = Field(1000, ge=1, description="number of training runs")
         epochs: int = Field(30, ge=1, description="passes over the training split")
-        batch_size: int = Field(32, ge=1, description="rows of a batch")
-        optimizer: Optimizer = Field(Optimizer(), description="what trains the networks")
+        batch_size: int = Field(32, ge=1, description="rows per batch")
+        optimizer: Optimizer = Field(Optimizer(), description="optimizer of the networks")
         shared_batches: bool = Field(
-            True, description="all networks see the batches in one order, which is faster"
+            True, description="the same batches for all networks, which is faster"
         )
-        snapshots: Snapshots = Field(Snapshots(), description="which networks are kept")
+        snapshots: Snapshots = Field(Snapshots(), description="networks to keep")
 
         @model_validator(mode="after")
-        def _some_epochs_are_left(self) -> Train.Config:
+        def _keeps_an_epoch(self) -> Train.Config:
             discarded = self.snapshots.discard_epochs
             if discarded >= self.epochs:
                 raise ValueError(
-                    f"snapshots.discard_epochs {discarded} leaves none of {self.epochs}"
+                    f"snapshots.discard_epochs {discarded} discards all {self.epochs} epochs"
                 )
             return self
 
@@ -64,7 +64,7 @@ class Train(ZooSource):
         self, generator: torch.Generator, progress: ProgressCallback = no_progress
     ) -> WeightSet:
         zoo = self._train(self.config.networks, generator, progress, self.config.snapshots)
-        return scored(zoo, self.task, self.architecture)
+        return with_scores(zoo, self.task, self.architecture)
 
     def retrain(self, n: int, generator: torch.Generator) -> WeightSet:
         return self._train(n, generator, no_progress, Snapshots())
@@ -82,12 +82,12 @@ class Train(ZooSource):
         total, kept = per_epoch * o.epochs, []
         training = BatchedTraining(module, initial, objective, o.optimizer, total)
         for step, batch in enumerate(self._batches(data, n, generator), start=1):
-            training.step(batch, own=not o.shared_batches)
-            late = step > per_epoch * snapshots.discard_epochs
-            if step == total or (snapshots.every and late and step % snapshots.every == 0):
-                at = torch.full_like(initial.step, step)
-                kept.append(replace(training.snapshot(), step=at, initial=initial.weights))
-            if step % -(-total // REPORTS) == 0 or step == total:
+            training.step(batch, per_network=not o.shared_batches)
+            after_discarded = step > per_epoch * snapshots.discard_epochs
+            if step == total or (snapshots.every and after_discarded and step % snapshots.every == 0):
+                steps = torch.full_like(initial.step, step)
+                kept.append(replace(training.snapshot(), step=steps, initial=initial.weights))
+            if step % -(-total // MAX_REPORTS) == 0 or step == total:
                 progress(step, total)
         return concat(kept)
 
@@ -101,15 +101,15 @@ LOSS, SCORE = "loss", "score"
 
 
 @torch.no_grad()
-def scored(zoo: WeightSet, task: Task, architecture: Architecture) -> WeightSet:
-    """The same, with covariates: the loss and the score of each network on the split ``val``."""
+def with_scores(zoo: WeightSet, task: Task, architecture: Architecture) -> WeightSet:
+    """The zoo with covariates: loss and score of each network on the split ``val``."""
     objective, networks = task.objective, architecture.batched
     assert objective is not None  # by `needs`
-    val, found = task.splits["val"].to(zoo.weights.device), []
+    val, columns = task.splits["val"].to(zoo.weights.device), []
     size = networks.chunk(val.x)
     for weights, buffers in zip(zoo.weights.split(size), zoo.buffers.split(size), strict=True):
         scores = objective.score(networks(weights, val.x, buffers), val.y)
-        first = next((name for name in scores if name != LOSS), LOSS)
-        found.append(torch.stack([scores[LOSS], scores[first]]).float())
-    loss, score = torch.cat(found, 1)
+        score_name = next((name for name in scores if name != LOSS), LOSS)
+        columns.append(torch.stack([scores[LOSS], scores[score_name]]).float())
+    loss, score = torch.cat(columns, 1)
     return replace(zoo, covariates={LOSS: loss, SCORE: score})

@@ -16,29 +16,28 @@ from wflow_core.weights import WeightSet
 from wflow_core.weights.chunks import concat
 
 SOURCE = "source"
-PARTS = 100
-"""Parts of the progress that each source makes up."""
+STEPS_PER_SOURCE = 100
+"""Steps of the progress per source."""
 
 
 class Union(ZooSource):
-    """Networks of several zoos, each perhaps with a ``task`` of its own, in one basis.
+    """The networks of several zoos, each with an optional ``task`` of its own.
 
-    The covariate ``source`` is the name of a network's zoo; other covariates are kept where all
-    zoos have them. What follows is of all networks together: one canonicalizer, one codec, one
-    flow, which a condition on ``source`` makes one of each zoo. ``retrain`` trains as many networks
-    of each.
+    The covariate ``source`` is the name of a network's zoo; other covariates are kept if all zoos
+    have them. All networks share canonicalizers, codec and flow; a condition on ``source`` selects
+    the networks of one zoo. ``retrain`` trains equally many networks of each zoo.
     """
 
     class Config(Options):
         zoos: dict[str, Annotated[Any, Slot("zoo")]] = Field(
             min_length=1,
-            description="name -> a zoo with its options, and perhaps with a `task` of its own",
+            description="name -> a zoo with its options, and optionally a `task` of its own",
         )
 
     def __init__(self, task: Task, architecture: Architecture, **options: Any):
         super().__init__(task, architecture, **options)
         self.sources: dict[str, ZooSource] = dict(self.config.zoos)
-        self.offers = frozenset.intersection(*(of.offers for of in self.sources.values()))
+        self.offers = frozenset.intersection(*(source.offers for source in self.sources.values()))
         self._provenance: list[dict[str, Any]] | None = None
 
     def provenance(self) -> list[dict[str, Any]] | None:
@@ -46,58 +45,59 @@ class Union(ZooSource):
 
     @property
     def covariates(self) -> tuple[Covariate, ...]:
-        first, *others = (of.covariates for of in self.sources.values())
-        shared = (r for r in first if all(r in of for of in others) and r.name != SOURCE)
+        first, *others = (source.covariates for source in self.sources.values())
+        shared = (r for r in first if all(r in other for other in others) and r.name != SOURCE)
         return (Covariate(SOURCE, tuple(self.sources)), *shared)
 
     def collect(
         self, generator: torch.Generator, progress: ProgressCallback = no_progress
     ) -> WeightSet:
-        sets, total = [], PARTS * len(self.sources)
-        for done, of in enumerate(self.sources.values()):
-            sets.append(of.collect(generator, _part(progress, PARTS * done, total)))
-            progress(PARTS * (done + 1), total)
-        self._provenance = self._all_provenance([len(s) for s in sets])
-        return self._whole(sets)
+        zoos, total = [], STEPS_PER_SOURCE * len(self.sources)
+        for number, source in enumerate(self.sources.values()):
+            source_progress = _sub_progress(progress, STEPS_PER_SOURCE * number, total)
+            zoos.append(source.collect(generator, source_progress))
+            progress(STEPS_PER_SOURCE * (number + 1), total)
+        self._provenance = self._all_provenance([len(s) for s in zoos])
+        return self._concat(zoos)
 
     def retrain(self, n: int, generator: torch.Generator) -> WeightSet:
-        size, more = divmod(n, len(self.sources))
-        counts = [size + (i < more) for i in range(len(self.sources))]
-        made = [
-            of.retrain(count, generator) if count else None
-            for count, of in zip(counts, self.sources.values(), strict=True)
+        size, remainder = divmod(n, len(self.sources))
+        counts = [size + (i < remainder) for i in range(len(self.sources))]
+        zoos = [
+            source.retrain(count, generator) if count else None
+            for count, source in zip(counts, self.sources.values(), strict=True)
         ]
-        return self._whole([one for one in made if one is not None])
+        return self._concat([zoo for zoo in zoos if zoo is not None])
 
-    def _whole(self, sets: list[WeightSet]) -> WeightSet:
-        """All networks, runs of different sources apart, each with its source."""
-        shared = [r for r in self.covariates[1:] if all(r.name in s.covariates for s in sets)]
-        named = {r.name: r.categories for r in shared if r.categories is not None}
-        started, runs, noted = all(s.initial is not None for s in sets), 0, []
-        for place, one in enumerate(sets):
-            run = torch.unique(one.run, return_inverse=True)[1] + runs
-            source = torch.full_like(one.run, place, dtype=torch.int64)
-            covariates = {SOURCE: source} | {r.name: one.covariates[r.name] for r in shared}
-            initial = one.initial if started else None
-            noted.append(replace(one, run=run, covariates=covariates, initial=initial))
-            runs = int(run.max()) + 1
-        return replace(concat(noted), categories={SOURCE: tuple(self.sources)} | named)
+    def _concat(self, zoos: list[WeightSet]) -> WeightSet:
+        """All networks with their source, and runs numbered over all sources."""
+        shared = [r for r in self.covariates[1:] if all(r.name in s.covariates for s in zoos)]
+        categories = {r.name: r.categories for r in shared if r.categories is not None}
+        has_initial, num_runs, renumbered = all(s.initial is not None for s in zoos), 0, []
+        for number, zoo in enumerate(zoos):
+            run = torch.unique(zoo.run, return_inverse=True)[1] + num_runs
+            source = torch.full_like(zoo.run, number, dtype=torch.int64)
+            covariates = {SOURCE: source} | {r.name: zoo.covariates[r.name] for r in shared}
+            initial = zoo.initial if has_initial else None
+            renumbered.append(replace(zoo, run=run, covariates=covariates, initial=initial))
+            num_runs = int(run.max()) + 1
+        return replace(concat(renumbered), categories={SOURCE: tuple(self.sources)} | categories)
 
     def _all_provenance(self, sizes: list[int]) -> list[dict[str, Any]] | None:
-        """Of every source, its rows counted through all."""
-        found, start = [], 0
-        for (name, of), size in zip(self.sources.items(), sizes, strict=True):
-            for one in of.provenance() or []:
-                rows = {"rows": [start + r for r in one["rows"]]} if "rows" in one else {}
-                found.append(one | {SOURCE: name} | rows)
+        """The provenance of every source, with rows counted over all sources."""
+        entries, start = [], 0
+        for (name, source), size in zip(self.sources.items(), sizes, strict=True):
+            for entry in source.provenance() or []:
+                rows = {"rows": [start + r for r in entry["rows"]]} if "rows" in entry else {}
+                entries.append(entry | {SOURCE: name} | rows)
             start += size
-        return found or None
+        return entries or None
 
 
-def _part(progress: ProgressCallback, start: int, total: int) -> ProgressCallback:
-    """A progress of part of the work, whose steps count from ``start``."""
+def _sub_progress(progress: ProgressCallback, start: int, total: int) -> ProgressCallback:
+    """The progress of one source, as steps of the total progress from ``start`` on."""
 
-    def part(step: int, of: int, **values: float) -> None:
-        progress(max(1, start + PARTS * step // of), total, **values)
+    def part(step: int, part_total: int, **values: float) -> None:
+        progress(max(1, start + STEPS_PER_SOURCE * step // part_total), total, **values)
 
     return part

@@ -11,7 +11,7 @@ from torch import Tensor
 from wflow_core import Group, Part, Signature, Symmetry, WeightLayout
 from wflow_core.errors import SpaceError
 from wflow_core.testing import ManifoldContract
-from wflow_core.testing.world import seeded
+from wflow_core.testing.fixtures import seeded
 from wflow_example.cylinder import Cylinder
 from wflow_example.wide_and_deep import WideAndDeep
 

@@ -6,7 +6,7 @@ import torch
 
 from wflow_core import GroupElement, Signature
 from wflow_core.testing import ArchitectureContract
-from wflow_core.testing.world import seeded
+from wflow_core.testing.fixtures import seeded
 from wflow_example.wide_and_deep import WideAndDeep
 
 

@@ -1,23 +1,29 @@
-"""A small world for contract tests: a task, an architecture with its symmetry, a zoo, a space."""
+"""Small arguments of contract tests: a task, an architecture with its symmetry, a zoo, a space."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from wflow_core.interfaces import needs
 from wflow_core.interfaces.architecture import Architecture
-from wflow_core.interfaces.component import Need
+from wflow_core.interfaces.component import Need, ProgressCallback, no_progress
 from wflow_core.interfaces.condition import Condition
 from wflow_core.interfaces.manifold import Manifold
+from wflow_core.interfaces.needs import INITIALISATIONS, RETRAINING
 from wflow_core.interfaces.objective import Objective
 from wflow_core.interfaces.prior import Prior
 from wflow_core.interfaces.task import Signature, Split, Task
+from wflow_core.interfaces.zoo import Covariate, ZooSource
 from wflow_core.space import PointSet, Space
-from wflow_core.symmetry import Group, Part, Symmetry
-from wflow_core.weights import WeightLayout, WeightSet
+from wflow_core.testing.fixtures_networks import SmallNetwork
+from wflow_core.weights import WeightSet
+
+ALL_NEEDS = frozenset(of for of in vars(needs).values() if isinstance(of, Need))
+"""The needs that the core defines."""
 
 
 class SmallClassification(Objective):
@@ -58,31 +64,6 @@ class SmallTask(Task):
         return {name: Split(whole.x[rows], whole.y[rows]) for name, rows in parts.items()}
 
 
-class SmallNetwork(Architecture):
-    """A linear layer of five ReLU units and one of three, then two outputs."""
-
-    def build(self) -> nn.Module:
-        layers = [nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3), nn.ReLU(), nn.Linear(3, 2)]
-        return nn.Sequential(*layers)
-
-    def define_symmetry(self) -> Symmetry:
-        groups = {
-            "input": Group(4, "fixed"),
-            "h1": Group(5, scaling="positive"),
-            "h2": Group(3, scaling="positive"),
-            "output": Group(2, "fixed"),
-        }
-        parts = (
-            Part("0.weight", ("h1", "input"), scale_exponent={"h1": 1}, in_unit_sphere=True),
-            Part("0.bias", ("h1",), scale_exponent={"h1": 1}, in_unit_sphere=True),
-            Part("2.weight", ("h2", "h1"), scale_exponent={"h2": 1, "h1": -1}, in_unit_sphere=True),
-            Part("2.bias", ("h2",), scale_exponent={"h2": 1}, in_unit_sphere=True),
-            Part("4.weight", ("output", "h2"), scale_exponent={"h2": -1}),
-            Part("4.bias", ("output",)),
-        )
-        return Symmetry(groups, parts, WeightLayout.of_parameters(self.template))
-
-
 class Flat(Manifold):
     """Flat space, of any dimension."""
 
@@ -111,6 +92,29 @@ class Normal(Prior):
         return torch.randn(n, self.space.dim, generator=generator, device=generator.device)
 
 
+class SmallZoo(ZooSource):
+    """``small_zoo`` of any architecture, with a loss and a kind of each network, some unknown."""
+
+    offers = frozenset({INITIALISATIONS, RETRAINING})
+
+    @property
+    def covariates(self) -> tuple[Covariate, ...]:
+        return Covariate("loss"), Covariate("kind", ("a", "b"))
+
+    def collect(
+        self, generator: torch.Generator, progress: ProgressCallback = no_progress
+    ) -> WeightSet:
+        zoo = small_zoo(network=self.architecture).to(generator.device)
+        loss, kind = torch.rand(len(zoo), generator=seeded(2)), torch.arange(len(zoo)) % 2
+        loss[3], kind[5] = torch.nan, -1
+        progress(1, 1)
+        covariates = {"loss": loss.to(zoo.weights), "kind": kind.to(zoo.run)}
+        return replace(zoo, covariates=covariates, categories={"kind": ("a", "b")})
+
+    def retrain(self, n: int, generator: torch.Generator) -> WeightSet:
+        return small_zoo(n, 1, self.architecture).to(generator.device)
+
+
 def seeded(seed: int = 0) -> torch.Generator:
     """A generator on the CPU."""
     return torch.Generator().manual_seed(seed)
@@ -121,31 +125,36 @@ def small_task() -> SmallTask:
     return SmallTask()
 
 
-def small_network() -> SmallNetwork:
+def small_network(width: int = 1) -> SmallNetwork:
     """The small network, of the small task's signature."""
-    return SmallNetwork(small_task().signature)
+    return SmallNetwork(small_task().signature, width=width)
 
 
-OFFERS = frozenset(of for of in vars(needs).values() if isinstance(of, Need))
-"""All that the core itself knows as a need."""
+def small_space(
+    condition: Condition | None = None, *offers: str, network: Architecture | None = None
+) -> Space:
+    """The space of a network's weights, the small one's by default.
 
-
-def small_space(condition: Condition | None = None, *offers: str) -> Space:
-    """The space of the small network's weights, which offers what the core knows as a need."""
-    symmetry = small_network().symmetry
+    Args:
+        offers: names of needs that are met, beside those that the core defines.
+    """
+    symmetry = (network or small_network()).symmetry
     flat = Flat(symmetry.layout.size, symmetry)
-    return Space(flat, symmetry, OFFERS | frozenset(offers), condition=condition)
+    return Space(flat, symmetry, ALL_NEEDS | frozenset(offers), condition=condition)
 
 
 def small_zoo(runs: int = 12, snapshots: int = 2, network: Architecture | None = None) -> WeightSet:
-    """Random networks, small ones unless told, as snapshots of runs with their initialisations."""
+    """Random networks, small ones by default: snapshots of runs, with their initialisations."""
     network = network or small_network()
     initial = network.initialize(runs, seeded()).repeat(snapshots, 1)
     n = len(initial)
     moved = initial + 0.5 * torch.randn(initial.shape, generator=seeded(1))
     step = torch.arange(snapshots).repeat_interleave(runs)
-    return WeightSet.from_module(
+    zoo = WeightSet.from_module(
         network.template, moved, run=torch.arange(n) % runs, step=step, initial=initial
+    )
+    return replace(
+        zoo, buffers=zoo.buffers + 0.5 * torch.rand(zoo.buffers.shape, generator=seeded(3))
     )
 
 
