@@ -49,8 +49,11 @@ class Subject:
     def agrees(self, symmetry: Symmetry) -> bool:
         if isinstance(self.known, Architecture):
             return fingerprint(symmetry) == fingerprint(self.known.symmetry)
-        found = [(g.size, g.scaling, *self._parent(symmetry, g.parent)) for g in free(symmetry)]
-        return Counter(found) == Counter(self.known.free)
+        found = [
+            (g.size, g.scaling, *self._parent(symmetry, g.parent))
+            for g in permutable_groups(symmetry)
+        ]
+        return Counter(found) == Counter(self.known.permutable)
 
     def _parent(self, symmetry: Symmetry, name: str | None) -> list[int]:
         return [] if name is None else [symmetry.groups[name].size]
@@ -66,7 +69,7 @@ def subjects() -> Iterator[Subject]:
         yield Subject(case.name, case.module(), case.inputs(), case)
 
 
-def free(symmetry: Symmetry) -> list:
+def permutable_groups(symmetry: Symmetry) -> list:
     return [symmetry.groups[name] for name in symmetry.permutable]
 
 
@@ -145,7 +148,7 @@ def main() -> None:
     options = parser.parse_args()
     rows, (first, *_) = [], subjects()
     trace_symmetry(first.module, first.x)  # not timed: first use of torch.export
-    print(f"{'module':<58} weights  gr units covered anchor agrees  differs seconds")
+    print(f"{'module':<58} weights  gr units covered  fixed agrees  differs seconds")
     for subject in subjects():
         rows.append(row(subject, options.elements))
         print(format_row(rows[-1]), flush=True)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from stage_world import stage_world
+import torch
+from metric_support import ClassTask
+from plugin_support import tiny
 from torch import nn
 
 from wflow_core import registry
 from wflow_core.interfaces.task import Signature
-from wflow_core.testing import CONTRACTS
+from wflow_core.testing import CONTRACTS, MetricContract, ZooContract
 from wflow_core.testing.contract import Contract
-from wflow_core.testing.fixtures import small_network, small_task
+from wflow_core.testing.fixtures import small_task
+from wflow_core.testing.worlds import SEGMENTED, SMALL
+from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.vit import Vit
+from wflow_plugins.likelihood.log_prob import LogProb
+from wflow_plugins.stages.trained_flow import NetworkFlow
 from wflow_plugins.zoos.gaussian import GaussianZoo
 from wflow_plugins.zoos.train import Train
 
@@ -36,40 +42,106 @@ OPTIONS = {
     ("architecture", "traced"): {"module": nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 3))},
     ("architecture", "vit"): {"width": 8, "heads": 2, "depth": 2},
 }
+STAGES = {
+    "collect": {"stages": "[collect]"},
+    "canonicalize": {"stages": "[collect, canonicalize]", "canonicalizers": "[weight_matching]"},
+    "encode": {
+        "stages": "[collect, encode]",
+        "codec": "{type: pca, components: 4}",
+        "prior": "gaussian",
+        "coupling": "independent",
+        "velocity": "{type: mlp, width: 16}",
+    },
+    "train": {"stages": "[collect, train]"},
+    "sample": {"stages": "[collect, train, sample]"},
+    "reference": {
+        "stages": "[collect, train, sample, reference]",
+        "sample": "{networks: 8, architecture: {type: mlp, hidden: [6]}}",
+    },
+    "evaluate": {
+        "stages": "[collect, canonicalize, train, sample, evaluate]",
+        "canonicalizers": "[weight_matching]",
+        "metrics": "[task_score, likelihood]",
+        "solver": "{type: euler, steps: 2}",
+    },
+}
+"""The spec that a built-in stage is tried in."""
 
 
-def _two_zoos() -> tuple[Any, ...]:
-    task, network = small_task(), small_network()
-    trained = Train(task, network, networks=4, epochs=1)
-    return task, network, {"trained": trained, "drawn": GaussianZoo(task, network, networks=5)}
+def stage_spec(name: str) -> str:
+    """The tiny spec up to a stage."""
+    lines: dict[str, str | None] = dict(STAGES[name])
+    sections = ("train", "sample")
+    absent = dict.fromkeys(s for s in sections if s not in lines["stages"])  # type: ignore[operator]
+    needs_flow = {} if name == "evaluate" else {"metrics": "[]"}
+    return tiny(**{**needs_flow, "hooks": None, **absent, **lines})
 
 
-def _attention(_: object) -> Vit:
-    return Vit(Signature((2, 4, 4), 2), patch=2, width=6, heads=3, depth=1)
+class UnionContract(ZooContract):
+    """Two zoos, which the options hold."""
+
+    def make(self) -> Any:
+        context = small_task(), self.network()
+        trained, drawn = Train(*context, networks=4, epochs=1), GaussianZoo(*context, networks=5)
+        return self.component(*context, zoos={"trained": trained, "drawn": drawn})
 
 
+class NormalFlow(NetworkFlow):
+    """Stands for a trained flow: its density is that of independent standard Gaussian weights."""
+
+    dim = 1
+
+    def __init__(self) -> None:
+        pass
+
+    def density_of(self, networks: WeightSet | torch.Tensor) -> Any:
+        return self
+
+    def __call__(self, networks: WeightSet, **options: Any) -> LogProb:
+        return LogProb(torch.distributions.Normal(0, 1).log_prob(networks.weights).sum(-1))
+
+
+class ClassMetricContract(MetricContract):
+    """On a task whose objective metrics of classes know."""
+
+    def task(self) -> ClassTask:
+        return ClassTask()
+
+    def flow(self) -> NormalFlow:
+        return NormalFlow()
+
+
+def _attention(_: object, width: int = 1) -> Vit:
+    return Vit(Signature((2, 4, 4), 2), patch=2, width=6 * width, heads=3, depth=1)
+
+
+CLASSES: dict[tuple[str, str], type[Contract]] = {("zoo", "union"): UnionContract}
 # What else the contract is told, where its own small world will not do.
 WORLDS: dict[tuple[str, str], dict[str, Any]] = {
-    ("zoo", "union"): {"context": lambda _: _two_zoos()},
+    ("zoo", "checkpoints"): {"worlds": (SMALL,)},
     ("architecture", "bert"): {"signature": Signature((5,), 3, vocabulary=9)},
     ("architecture", "cnn"): {"signature": Signature((2, 8, 8), 3)},
     ("architecture", "resnet18"): {"signature": Signature((2, 8, 8), 3)},
     ("architecture", "resnet20"): {"signature": Signature((2, 8, 8), 3)},
     ("architecture", "vit"): {"signature": Signature((2, 8, 8), 3)},
-    ("canonicalizer", "attention_gauge"): {"network": _attention},
-    ("canonicalizer", "transfusion"): {"network": _attention},
+    ("canonicalizer", "attention_gauge"): {"network": _attention, "worlds": (SMALL,)},
+    ("canonicalizer", "transfusion"): {"network": _attention, "worlds": (SMALL,)},
     ("condition", "covariates"): {"wanted": {"kind": "b"}},
-    **{("stage", p.name): stage_world(p.name) for p in registry.plugins("stage")},
+    ("manifold", "relu_sphere"): {"worlds": (SMALL, SEGMENTED)},  # whose units have spheres
+    ("metric", "task_score"): {"absent_columns": ("r2", "spearman", "rmse", "mae")},
+    ("metric", "model_average"): {"absent_columns": ("average r2", "average spearman")},
+    **{("stage", name): {"spec": stage_spec(name)} for name in STAGES},
 }
+WORLDS["stage", "sample"]["unread"] = {"zoo"}  # without a condition
 
 
 def contract_of(plugin: registry.Plugin) -> type[Contract]:
     """The contract of its kind, for one plugin."""
-    contract = CONTRACTS[plugin.kind]
-    options = OPTIONS.get((plugin.kind, plugin.name), contract.options)
+    key = plugin.kind, plugin.name
+    contract = CLASSES.get(key, CONTRACTS[plugin.kind])
+    if plugin.kind == "metric":
+        contract = ClassMetricContract
+    options = OPTIONS.get(key, contract.options)
     component = registry.load(plugin.kind, plugin.name)
-    return type(
-        f"Test_{plugin.kind}_{plugin.name}",
-        (contract,),
-        {"component": component, "options": options} | WORLDS.get((plugin.kind, plugin.name), {}),
-    )
+    own = {"component": component, "options": options} | WORLDS.get(key, {})
+    return type(f"Test_{plugin.kind}_{plugin.name}", (contract,), own)

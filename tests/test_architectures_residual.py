@@ -130,7 +130,7 @@ def test_what_scalings_go_through() -> None:
 
 @every
 def test_a_wrong_group_is_found_out(name: str) -> None:
-    """The law above can fail: outputs that are declared free, or a stream cut in two."""
+    """The law above can fail: outputs that are declared permutable, or a stream cut in two."""
     a = ARCHITECTURES[name]
     s = a.symmetry
     groups = dict(s.groups) | {"output": Group(a.signature.outputs)}
@@ -181,7 +181,9 @@ def test_what_is_no_image_or_leaves_none_is_refused() -> None:
     for make in (Cnn, Resnet18, Resnet20):
         with pytest.raises(UnsupportedError, match=r"needs images .* \[64\]"):
             make(Signature((64,), 10))
-    with pytest.raises(UnsupportedError, match=r"output of block 3 is empty for inputs \[1, 6, 6\]"):
+    with pytest.raises(
+        UnsupportedError, match=r"output of block 3 is empty for inputs \[1, 6, 6\]"
+    ):
         Cnn(Signature((1, 6, 6), 2), channels=[2, 2, 2])
     with pytest.raises(ValidationError, match="8, 14, 20, 32"):
         Resnet20(IMAGE, depth=18)
@@ -243,9 +245,21 @@ def test_residual_scales_without_batch_norm_are_refused() -> None:
         "h": Group(4, scaling="positive"),
     }
     parts = (
-        Part("first.weight", ("stream", "input"), scale_exponent={"stream": 1}, in_unit_sphere=True),
-        Part("one.weight", ("h", "stream"), scale_exponent={"h": 1, "stream": -1}, in_unit_sphere=True),
-        Part("two.weight", ("stream", "h"), scale_exponent={"stream": 1, "h": -1}, in_unit_sphere=True),
+        Part(
+            "first.weight", ("stream", "input"), scale_exponent={"stream": 1}, in_unit_sphere=True
+        ),
+        Part(
+            "one.weight",
+            ("h", "stream"),
+            scale_exponent={"h": 1, "stream": -1},
+            in_unit_sphere=True,
+        ),
+        Part(
+            "two.weight",
+            ("stream", "h"),
+            scale_exponent={"stream": 1, "h": -1},
+            in_unit_sphere=True,
+        ),
     )
     symmetry = Symmetry(groups, parts, WeightLayout.of_parameters(layers))
     with pytest.raises(UnsupportedError, match=r"scales of \['h', 'stream'\] depend .* in a cycle"):

@@ -181,9 +181,9 @@ def test_tied_tensors_go_by_either_name_and_may_not_differ() -> None:
         ("pattern", "../*.pt", "inside the folder"),
         ("pattern", "/etc/*", "inside the folder"),
         ("pattern", "", "inside the folder"),
-        ("name_pattern", "(", "no regular expression"),
-        ("name_pattern", r"step(?P<step>\d+)", "wants the group run"),
-        ("name_pattern", r"(?P<run>.*)(?P<steps>\d+)", "wants the group run"),
+        ("name_pattern", "(", "not a regular expression"),
+        ("name_pattern", r"step(?P<step>\d+)", "needs the group run"),
+        ("name_pattern", r"(?P<run>.*)(?P<steps>\d+)", "needs the group run"),
     ],
 )
 def test_options_that_cannot_work(option: str, value: str, words: str) -> None:
@@ -224,7 +224,7 @@ def test_a_run_from_checkpoints(trained: Path, monkeypatch: pytest.MonkeyPatch) 
     Path("nets/network-23.safetensors").rename("network-23.safetensors")
     finished = content(Path("run"))
     assert refused(wflow("run", "spec.yaml", "--out", "run")) == (
-        "wflow: run: holds a run of other data: the files of the zoo changed since; give another "
+        "wflow: run: holds a run of other data: what zoo reads has changed since; give another "
         "--out, or --overwrite to replace what differs"
     )
     assert content(Path("run")) == finished
@@ -244,7 +244,7 @@ def test_a_run_from_a_bad_file_stops_with_one_message(
     message = refused(wflow("run", "spec.yaml", "--out", "bad"))
     Path("nets/bad.pt").unlink()
     assert "nets: 1 of 25 files cannot be used" in message
-    assert "bad.pt: no whole file of torch.save" in message
+    assert "bad.pt: not a complete file of torch.save" in message
     assert not Path("bad/zoo").exists()
     message = refused(wflow("run", "spec.yaml", "--out", "other", "--set", "zoo.folder=none"))
     assert "none: no such folder; set zoo.folder" in message

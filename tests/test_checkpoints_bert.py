@@ -65,14 +65,14 @@ def test_norms_go_by_their_older_names(tmp_path: Path) -> None:
     assert all(torch.equal(found[name], tensor) for name, tensor in own.items())
     assert [source["ignored"] for source in zoo.provenance() or []] == [[]]
     again = held | {"bert.embeddings.LayerNorm.weight": torch.ones(8)}
-    with pytest.raises(DataError, match=r"holds 'bert.embeddings.LayerNorm.weight' twice"):
+    with pytest.raises(DataError, match=r"contains 'bert.embeddings.LayerNorm.weight' twice"):
         collected(tmp_path, again)
 
 
 @pytest.mark.parametrize("gone", ["classifier.weight", "bert.pooler.dense.bias"])
 def test_what_the_architecture_needs_must_be_there(gone: str, tmp_path: Path) -> None:
     held = {name: tensor for name, tensor in state().items() if name != gone}
-    with pytest.raises(DataError, match=rf"lacks '{gone}'; another architecture made it"):
+    with pytest.raises(DataError, match=rf"lacks '{gone}'; it is of another architecture"):
         collected(tmp_path, held)
 
 

@@ -43,7 +43,7 @@ def problem(folder: Path, name: str, data: bytes) -> str:
         collect(folder)
     head, line, end = str(error.value).splitlines()
     assert head == f"{folder}: 1 of 2 files cannot be used"
-    assert end == "fix or remove them, or choose others by zoo.pattern"
+    assert end == "fix or remove them, or select others by zoo.pattern"
     assert "weights_only" not in line  # torch advises to load files unsafely
     return line.removeprefix(f"  {name}: ")
 
@@ -76,7 +76,7 @@ def test_pickled_code_is_refused_and_not_run(place: str, suffix: str, tmp_path: 
     data = HIDDEN[place](Touch(marker))
     words = problem(folder, f"bad.{suffix}", data)
     assert not marker.exists()
-    assert ("nothing of it was run" in words) == (suffix != "safetensors")
+    assert ("refused without running it" in words) == (suffix != "safetensors")
     assert "save model.state_dict() alone" in words
     pickle.loads(pickle.dumps(Touch(marker)))
     assert marker.exists()  # the trap works
@@ -116,7 +116,7 @@ def test_truncated_files(name: str, part: float, tmp_path: Path) -> None:
     data = FILES[name]
     cut = int(part * len(data)) if isinstance(part, float) else part
     words = problem(tmp_path, name, data[:cut])
-    assert words.startswith(("no whole ", "refused, and"))
+    assert words.startswith(("not a complete ", "refused without"))
     assert "\x1b" not in words
 
 
@@ -156,18 +156,18 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "a name": (
         lambda: renamed(NAME, "fc_1.weight"),
         "lacks 'fc1.weight', and has the unexpected 'fc_1.weight' (did you mean 'fc1.weight'?); "
-        "another architecture made it",
+        "it is of another architecture",
     ),
-    "missing": (pruned, "lacks 'fc2.bias', 'fc2.weight'; another architecture made it"),
+    "missing": (pruned, "lacks 'fc2.bias', 'fc2.weight'; it is of another architecture"),
     "climbing": (change("../../x", torch.ones(1)), "has the unexpected '../../x'"),
-    "many": (lambda: LONG, "'layers.2.weight' and 6 more; another architecture made it"),
+    "many": (lambda: LONG, "'layers.2.weight' and 6 more; it is of another architecture"),
     "shape": (
         change(NAME, torch.ones(5, 31)),
-        "wrong shapes: 'fc1.weight' (5, 31), not (5, 30); other widths or another task",
+        "wrong shapes: 'fc1.weight' (5, 31), not (5, 30); check the task and the widths of the architecture",
     ),
     "no networks": (
         lambda: {name: t.expand(0, *t.shape) for name, t in state().items()},
-        "holds no network",
+        "contains no network",
     ),
     "stacks of two lengths": (
         lambda: {n: t.expand(2 + (n == NAME), *t.shape) for n, t in state().items()},
@@ -176,14 +176,14 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "nan": (change(NAME, torch.full((5, 30), torch.nan)), "'fc1.weight' has NaN or infinite"),
     "infinite": (change("fc3.bias", torch.tensor([0, torch.inf])), "'fc3.bias' has NaN or inf"),
     "too large": (change("fc3.bias", torch.tensor([0, 1e300]).double() * 1e300), "(in float32)"),
-    "integers": (change("fc3.bias", torch.ones(2, dtype=torch.int64)), "'fc3.bias' is of int64"),
+    "integers": (change("fc3.bias", torch.ones(2, dtype=torch.int64)), "'fc3.bias' is int64"),
     "complex": (change("fc3.bias", torch.ones(2, dtype=torch.complex64)), "'fc3.bias' is complex"),
     "sparse": (change(NAME, torch.ones(5, 30).to_sparse()), "'fc1.weight' is sparse or nested"),
     "valueless": (change(NAME, torch.ones(5, 30, device="meta")), "has no values (device meta)"),
     "number": (lambda: state() | {"epoch": 3}, "got 'epoch': int"),
     "no names": (lambda: {0: torch.ones(1)}, "got 0: Tensor"),
-    "list": (lambda: [torch.ones(1)], "wanted a state dict, got list"),
-    "empty": (dict, "wanted a state dict, got an empty one"),
+    "list": (lambda: [torch.ones(1)], "expected a state dict, got list"),
+    "empty": (dict, "expected a state dict, got an empty one"),
 }
 
 
@@ -238,7 +238,7 @@ def test_tensors_that_claim_what_their_file_has_not(
 
 def test_stacks_that_are_expanded_beyond_their_file(tmp_path: Path) -> None:
     words = problem(tmp_path, "bad.pt", saved(expanded(10**7)))
-    assert "claims 10000000 networks, which are more bytes than the file's" in words
+    assert "declares 10000000 networks, which need more than the file's" in words
 
 
 def test_entries_that_unpack_to_more_than_the_file(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_headers_of_safetensors_that_lie(case: str, tmp_path: Path) -> None:
     words = problem(tmp_path, "bad.safetensors", HEADERS[case])
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert words.startswith(("no whole safetensors file (", "lacks"))
+    assert words.startswith(("not a complete safetensors file (", "lacks"))
     assert peak < 2**24
 
 
@@ -292,7 +292,7 @@ def test_many_bad_files_are_told_at_once_but_not_all(tmp_path: Path) -> None:
 
 def test_nothing_to_read(tmp_path: Path) -> None:
     for folder, words in (
-        (tmp_path, r"holds no file \*.safetensors or"),
+        (tmp_path, r"contains no file \*.safetensors or"),
         (tmp_path / "x", "no"),
     ):
         for act in (collect, lambda f: source(f).fingerprint):
@@ -303,7 +303,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pt")
     with pytest.raises(DataError, match="3 of 3 files") as error:
         collect(tmp_path)
-    assert str(error.value).count("is no file") == 3
+    assert str(error.value).count("is not a file") == 3
 
 
 def test_the_module_that_lends_its_structure_keeps_its_own_weights(tmp_path: Path) -> None:

@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from plugin_support import refused, tiny, wflow, without_seconds, write_spec
 
 import wflow_core
-from wflow_core.errors import UnsupportedError
 
 LINES = {
     "prior": "gaussian", "coupling": "independent", "velocity": "{type: mlp, width: 16, layers: 1}",
@@ -54,10 +52,8 @@ def test_check_takes_it_and_a_density_is_refused_as_of_any_codec(tmp_path: Path)
     assert "no density of weights" in said
 
 
-def test_dim_is_not_told_before(tmp_path: Path) -> None:
+def test_dim_is_unknown_before_it_is_fitted(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, tiny(**LINES | {"codec": "{type: pca, components: 0.6}"}))
     codec = wflow_core.assemble(wflow_core.load_spec(spec)).codec
     assert codec is not None
-    assert not codec.settled
-    with pytest.raises(UnsupportedError, match=r"hold 0\.6 of the variance is known once it is fi"):
-        _ = codec.dim
+    assert codec.dim is None

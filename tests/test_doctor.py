@@ -56,7 +56,7 @@ def test_data_in_a_folder(task: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("WFLOW_DATA", str(tmp_path))
     monkeypatch.setattr("wflow_plugins.tasks.data_files.find_spec", lambda _: None)  # no cache
     made = registry.load("task", task)(download=False)
-    with pytest.raises(DataError, match="not to be had"):
+    with pytest.raises(DataError, match="are not available"):
         made.locate()
     folder = tmp_path / task
     folder.mkdir()

@@ -145,7 +145,9 @@ def test_the_projected_normal_has_its_closed_form(d: int, mean: float) -> None:
 
 def test_the_projected_normal_integrates_to_one_and_joins_the_uniform() -> None:
     x, area = grid()
-    assert (projected_normal_log_prob(x, 1.5).exp() * area).sum().item() == pytest.approx(1, abs=1e-9)
+    assert (projected_normal_log_prob(x, 1.5).exp() * area).sum().item() == pytest.approx(
+        1, abs=1e-9
+    )
     many = points(Sphere(700), 4)
     torch.testing.assert_close(
         projected_normal_log_prob(many, 1e-9), projected_normal_log_prob(many, 0), atol=1e-6, rtol=0

@@ -80,11 +80,11 @@ def test_nested_groups_are_matched_as_well_as_by_trying_all() -> None:
     torch.testing.assert_close((align(symmetry, a, b) - b).norm(), best)
 
 
-def test_units_nested_in_anchored_ones_stay_in_theirs() -> None:
-    free = heads()
-    groups = free.groups | {"heads": Group(3, "fixed")}
-    symmetry = Symmetry(groups, tuple(p.part for p in free.parts), free.layout)
-    w = torch.randn(5, free.layout.size, generator=torch.Generator().manual_seed(3))
+def test_units_nested_in_fixed_ones_stay_in_their_parent() -> None:
+    permutable = heads()
+    groups = permutable.groups | {"heads": Group(3, "fixed")}
+    symmetry = Symmetry(groups, tuple(p.part for p in permutable.parts), permutable.layout)
+    w = torch.randn(5, permutable.layout.size, generator=torch.Generator().manual_seed(3))
     element = symmetry.random(5, torch.Generator().manual_seed(4))
     found = match(symmetry, symmetry.act(w, element), w)
     assert "heads" not in found.perm

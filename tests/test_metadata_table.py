@@ -68,7 +68,7 @@ def test_rows_of_a_file_of_several(tmp_path: Path) -> None:
     assert zoo.covariates["loss"].tolist() == [0, 0.5, 1]
     whole = table(tmp_path / "networks", "file,data\nweights.safetensors,mnist\n")
     assert collect(tmp_path / "networks", **whole).covariates["data"].tolist() == [0, 0, 0]
-    with pytest.raises(DataError, match="no line for row 2, counted from 0"):
+    with pytest.raises(DataError, match="no entry for row 2 \\(from 0\\)"):
         collect(tmp_path / "networks", **table(tmp_path / "networks", each.replace("s,2,", "s,7,")))
 
 
@@ -82,16 +82,25 @@ def test_the_table_is_part_of_what_the_zoo_is(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", r"no line of this file"),
+        ("", r"no entry of this file"),
         (TABLE.replace("file,", "name,"), "line 1 has no 'file'"),
-        (TABLE.replace("0.5,mnist,1", "0.5,mnist"), "line 1 after the header has not as many"),
-        (TABLE.replace("0.5,mnist,1", "0.5,mnist,1,9"), "line 1 after the header has not as many"),
-        (TABLE.replace("0.5", "inf"), "'loss' holds a number that is not finite"),
-        (TABLE.replace("loss", "the loss"), "'the loss' cannot be the name of a covariate"),
-        (TABLE.replace("network-1", "network-7"), "1 files of it are not in the zoo.*network-7"),
-        (TABLE.replace("network-1", "network-0"), "line 2 is of 'network-0.*as one before"),
-        (TABLE.rsplit("network-2", 1)[0], "network-2.safetensors: .*has no line of this file"),
-        ("file,row,loss\nnetwork-0.safetensors,-1,2\n", "'row' is a whole number from 0; got '-1'"),
+        (TABLE.replace("0.5,mnist,1", "0.5,mnist"), "line 1 after the header has more or fewer"),
+        (
+            TABLE.replace("0.5,mnist,1", "0.5,mnist,1,9"),
+            "line 1 after the header has more or fewer",
+        ),
+        (TABLE.replace("0.5", "inf"), "'loss' contains a number that is not finite"),
+        (TABLE.replace("loss", "the loss"), "'the loss' is not a valid name of a covariate"),
+        (
+            TABLE.replace("network-1", "network-7"),
+            "lists 1 files that are not in the zoo.*network-7",
+        ),
+        (TABLE.replace("network-1", "network-0"), "line 2 repeats an earlier line of 'network-0"),
+        (TABLE.rsplit("network-2", 1)[0], "network-2.safetensors: .*has no entry of this file"),
+        (
+            "file,row,loss\nnetwork-0.safetensors,-1,2\n",
+            "'row' must be an integer from 0; got '-1'",
+        ),
     ],
 )
 def test_what_is_wrong_is_told(folder: Path, text: str, told: str) -> None:
@@ -102,11 +111,11 @@ def test_what_is_wrong_is_told(folder: Path, text: str, told: str) -> None:
 def test_files_that_are_no_tables_are_told(folder: Path) -> None:
     with pytest.raises(DataError, match=r"nothing\.csv: cannot be read: No such file"):
         collect(folder, metadata="nothing.csv")
-    with pytest.raises(DataError, match="is no JSON"):
+    with pytest.raises(DataError, match="is not JSON"):
         collect(folder, **table(folder, "[{", "metadata.json"))
-    with pytest.raises(DataError, match="wants a list of objects"):
+    with pytest.raises(DataError, match="must be a list of objects"):
         collect(folder, **table(folder, '{"a": 1}', "metadata.json"))
-    with pytest.raises(DataError, match="'loss' holds True; covariates are numbers or names"):
+    with pytest.raises(DataError, match="'loss' contains True; covariates are numbers or strings"):
         collect(folder, **table(folder, '[{"file": "a", "loss": true}]', "metadata.json"))
     with pytest.raises(DataError, match="has no column 'kind'; it has loss, data, class"):
         collect(folder, **table(folder, TABLE), categories=["kind"])

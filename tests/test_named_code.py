@@ -104,8 +104,14 @@ def test_a_sweep_asks_too(nets: Path) -> None:
         ("{type: traced, module: 'nets.py:Ned'}", "nets.py has no 'Ned' (did you mean 'Net'?)"),
         ("{type: traced, module: 'no_such.thing:Net'}", "ModuleNotFoundError: No module named"),
         ("{type: traced, module: Net}", "architecture.module: string should match pattern"),
-        ("{type: traced, module: 'nets.py:Net'}", "nets.py:Net fails with the arguments {}: TypeError"),
-        ("{type: traced, module: 'nets.py:Path'}", "nets.py:Path returns a PosixPath, not a module"),
+        (
+            "{type: traced, module: 'nets.py:Net'}",
+            "nets.py:Net fails with the arguments {}: TypeError",
+        ),
+        (
+            "{type: traced, module: 'nets.py:Path'}",
+            "nets.py:Path returns a PosixPath, not a module",
+        ),
         (
             "{type: traced, module: 'nets.py:Net', arguments: {hidden: 3, outputs: 5}}",
             "for inputs [2, 30] the module returns [2, 5]; this task needs [2, 2]",

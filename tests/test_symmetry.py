@@ -70,7 +70,7 @@ def test_composing_with_partial_elements(block: Block) -> None:
 
 
 def test_a_wrong_symmetry_changes_the_function() -> None:
-    """The check above can fail: an fixed group that is declared free is found out."""
+    """The check above can fail: a fixed group that is declared permutable is detected."""
     block = BLOCKS[0]
     groups = dict(block.symmetry.groups) | {"class": Group(3)}
     parts = tuple(p.part for p in block.symmetry.parts)

@@ -20,7 +20,7 @@ from record_files import arrays, records, write_records
 
 from wflow_core.errors import DataError
 from wflow_plugins.architectures.resnet20 import Resnet20
-from wflow_plugins.tasks.cifar10 import CIFAR10, IMAGENET, TEST, TRAIN, Cifar10
+from wflow_plugins.tasks.cifar10 import CIFAR10, IMAGENET_STATISTICS, TEST, TRAIN, Cifar10
 from wflow_plugins.tasks.data_files import Archive, DataFiles
 from wflow_plugins.tasks.records import read_records
 from wflow_plugins.zoos.checkpoints import Checkpoints
@@ -64,7 +64,7 @@ def test_channels_are_standardised_by_the_training_split_or_by_imagenet(folder: 
     assert train.std((0, 2, 3), correction=0).sub(1).abs().max() < 1e-6
     test = Cifar10(data_dir=str(folder), statistics="imagenet").splits["test"].x
     images = torch.from_numpy(arrays(30, 5)[0]).double() / 255
-    for channel, (mean, std) in enumerate(IMAGENET):
+    for channel, (mean, std) in enumerate(IMAGENET_STATISTICS):
         wanted = (images[:, channel] - mean) / std
         torch.testing.assert_close(test[:, channel].double(), wanted, rtol=1e-6, atol=1e-6)
 
@@ -84,25 +84,25 @@ def test_a_slice_has_files_of_its_own_and_no_server(folder: Path) -> None:
     (folder / "few.bin").write_bytes((folder / TRAIN[2]).read_bytes())
     task = Cifar10(data_dir=str(folder), train_files=["few.bin"], val=10)
     assert {n: len(s) for n, s in task.splits.items()} == {"train": 20, "val": 10, "test": 30}
-    with pytest.raises(DataError, match=r"no server is known to have them\nput absent.bin, "):
+    with pytest.raises(DataError, match=r"no download URL is known\nput absent.bin, "):
         Cifar10(train_files=["absent.bin"]).locate()
     assert Cifar10(train_files=TRAIN[:2]).data_files.url == CIFAR10.url
     assert (
         Cifar10()
         .locate()
-        .endswith("fetched from https://www.cs.toronto.edu/~kriz/ when first used")
+        .endswith("downloaded from https://www.cs.toronto.edu/~kriz/ when first used")
     )
 
 
 IMAGES, LABELS = arrays(3, 0)
 WHOLE = records(IMAGES, LABELS)
 WRONG = {
-    "empty": (b"", "holds 0 bytes, no multiple of a record's 3073"),
-    "short": (WHOLE[:-1], "holds 9218 bytes, no multiple"),
-    "long": (WHOLE + b"\0", "holds 9220 bytes, no multiple"),
-    "label": (records(IMAGES, LABELS + 8), "holds the label 10, wanted 0 to 9"),
+    "empty": (b"", "has 0 bytes, not a multiple of a record's 3073"),
+    "short": (WHOLE[:-1], "has 9218 bytes, not a multiple"),
+    "long": (WHOLE + b"\0", "has 9220 bytes, not a multiple"),
+    "label": (records(IMAGES, LABELS + 8), "has the label 10, expected 0 to 9"),
     # Two label bytes a record, as in CIFAR-100.
-    "other data set": (b"\0" * 3074 * 100, "holds 307400 bytes, no multiple"),
+    "other data set": (b"\0" * 3074 * 100, "has 307400 bytes, not a multiple"),
 }
 
 
@@ -114,7 +114,7 @@ def test_wrong_files_are_named_with_what_is_wrong(case: str, tmp_path: Path) -> 
     with pytest.raises(DataError, match=words) as error:
         read_records(path, (3, 32, 32), 10)
     assert str(error.value).startswith(f"{path}: ")
-    assert "get the file anew" in str(error.value)
+    assert "download the file again" in str(error.value)
 
 
 def test_records_are_read_as_written_and_large_files_are_not(
@@ -124,8 +124,8 @@ def test_records_are_read_as_written_and_large_files_are_not(
     images, labels = read_records(tmp_path / TEST, (3, 32, 32), 10)
     np.testing.assert_array_equal(images, IMAGES)
     np.testing.assert_array_equal(labels, LABELS)
-    monkeypatch.setattr("wflow_plugins.tasks.records.LARGEST", 9000)
-    with pytest.raises(DataError, match="holds more than 9000 bytes"):
+    monkeypatch.setattr("wflow_plugins.tasks.records.MAX_BYTES", 9000)
+    with pytest.raises(DataError, match="has more than 9000 bytes"):
         read_records(tmp_path / TEST, (3, 32, 32), 10)
     for path in (tmp_path, tmp_path / "absent"):
         with pytest.raises(DataError, match="cannot be read"):
@@ -159,13 +159,13 @@ class Quiet(SimpleHTTPRequestHandler):
 def test_the_archive_is_fetched_once_and_unpacked(
     server: DataFiles, folder: Path, tmp_path: Path
 ) -> None:
-    found = server.find(None, download=True)
+    found = server.paths(None, download=True)
     assert found.keys() == set(TRAIN) | {TEST}
     assert {p.parent for p in found.values()} == {
         tmp_path / "cache/wflow/cifar10/cifar-10-batches-bin"
     }
     assert found[TEST].read_bytes() == (folder / TEST).read_bytes()
-    assert replace(server, url="http://127.0.0.1:1/").find(None, download=False) == found
+    assert replace(server, url="http://127.0.0.1:1/").paths(None, download=False) == found
 
 
 def test_an_archive_with_another_checksum_is_refused_and_not_kept(
@@ -173,7 +173,7 @@ def test_an_archive_with_another_checksum_is_refused_and_not_kept(
 ) -> None:
     wrong = replace(server, archive=replace(server.archive, md5="0" * 32))
     with pytest.raises(DataError, match=rf"{server.url}: .*hash"):
-        wrong.find(None, download=True)
+        wrong.paths(None, download=True)
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
 
 

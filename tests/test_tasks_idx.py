@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from idx_files import arrays, idx
 
 from wflow_core.errors import DataError
-from wflow_plugins.tasks.idx import LARGEST, read_idx
+from wflow_plugins.tasks.idx import MAX_BYTES, read_idx
 
 IMAGES = arrays(5, 0)[0]
 WHOLE = idx(IMAGES)
@@ -40,13 +40,13 @@ WRONG = {
     "text": (b"<html>not found</html>", "starts with 3c 68 74 6d"),
     "magic": (b"\1" + WHOLE[1:], "starts with 01 00 08 03"),
     "type": (idx(IMAGES, 0x0D), "starts with 00 00 0d 03"),
-    "axes": (idx(IMAGES[:, 0]), r"00 00 08 02.* with 3 axes with 00 00 08 03"),
+    "axes": (idx(IMAGES[:, 0]), r"00 00 08 02.* with 3 axes starts with 00 00 08 03"),
     "header cut": (WHOLE[:9], "ends within its header"),
-    "other images": (idx(IMAGES[:, :27]), r"shape \(5, 27, 28\), wanted \(M, 28, 28\)"),
+    "other images": (idx(IMAGES[:, :27]), r"shape \(5, 27, 28\), expected \(M, 28, 28\)"),
     "no image": (header(0, 28, 28), r"shape \(0, 28, 28\)"),
-    "short": (WHOLE[:-1], "3920 bytes .* it holds 3919"),
-    "long": (WHOLE + b"\0", "3920 bytes .* it holds more"),
-    "claims": (header(2**32 - 1, 28, 28), f"more than {LARGEST}"),
+    "short": (WHOLE[:-1], "3920 bytes .* it has 3919"),
+    "long": (WHOLE + b"\0", "3920 bytes .* it has more"),
+    "claims": (header(2**32 - 1, 28, 28), f"more than {MAX_BYTES}"),
 }
 
 
@@ -59,14 +59,14 @@ def test_wrong_files_are_named_with_what_is_wrong(case: str, zipped: bool, tmp_p
     with pytest.raises(DataError, match=words) as error:
         read_idx(path, 28, 28)
     assert str(error.value).startswith(f"{path}: ")
-    assert "get the file anew" in str(error.value)
+    assert "download the file again" in str(error.value)
 
 
 @pytest.mark.parametrize("cut", [3, 15, 40, -9, -1])
 def test_truncated_gzip(cut: int, tmp_path: Path) -> None:
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(WHOLE)[:cut])
-    with pytest.raises(DataError, match=r"images.gz: damaged gzip data .*get the file anew"):
+    with pytest.raises(DataError, match=r"images.gz: damaged gzip data .*download the file again"):
         read_idx(path, 28, 28)
 
 
@@ -82,7 +82,7 @@ def test_a_gzip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(WHOLE + bytes(2**26), 1))
     tracemalloc.start()
-    with pytest.raises(DataError, match="it holds more"):
+    with pytest.raises(DataError, match="it has more"):
         read_idx(path, 28, 28)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

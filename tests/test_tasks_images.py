@@ -69,11 +69,14 @@ def test_val_is_a_count_or_a_fraction_and_train_a_stratified_part(folder: Path) 
     assert task.splits["train"].y.bincount().tolist() == [5] * 10
     assert rows(Mnist(data_dir=str(folder), val=20, train=100))["train"] == 100
     for options, said in (
-        ({"val": 115}, "task.val 115 cannot split 120 images: 5 cannot hold all 10 classes"),
-        ({"val": 20, "train": 101}, "val 20 and task.train 101 .*: 100 are left for training"),
-        ({"val": 20, "train": 95}, "val 20 and task.train 95 .*: 5 cannot hold all 10 classes"),
-        ({"val": 120}, "cannot split 120 images: 120 taken from 120 leave 0"),
-        ({"val": 5}, "cannot split 120 images: 5 cannot hold all 10 classes"),
+        ({"val": 115}, "task.val 115 cannot split 120 images: 5 rows cannot have all 10 classes"),
+        ({"val": 20, "train": 101}, "val 20 and task.train 101 .*: 100 remain for training"),
+        (
+            {"val": 20, "train": 95},
+            "val 20 and task.train 95 .*: 5 rows cannot have all 10 classes",
+        ),
+        ({"val": 120}, "cannot split 120 images: 120 of 120 leave 0"),
+        ({"val": 5}, "cannot split 120 images: 5 rows cannot have all 10 classes"),
     ):
         with pytest.raises(DataError, match=f"^.*{said}$"):
             _ = Mnist(data_dir=str(folder), **options).splits
@@ -103,7 +106,7 @@ def test_the_variable_names_the_folder_or_the_one_around_it(
     for place in (folder, folder.parent):
         monkeypatch.setenv("WFLOW_DATA", str(place))
         assert rows(Mnist(download=False))["test"] == 40
-    with pytest.raises(DataError, match="the files of fashion_mnist are not to be had"):
+    with pytest.raises(DataError, match="the files of fashion_mnist are not available"):
         _ = FashionMnist(download=False).splits
 
 
@@ -111,9 +114,9 @@ def test_the_files_of_another_data_set_are_not_taken_for_this_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     labels = hashlib.sha256(arrays(40, 40)[1].tobytes()).hexdigest()
-    monkeypatch.setattr(idx_images, "OWNERS", {labels: "mnist"})
+    monkeypatch.setattr(idx_images, "DATASET_OF_LABELS", {labels: "mnist"})
     assert rows(Mnist(data_dir=str(folder)))["test"] == 40
-    with pytest.raises(DataError, match=f"{folder}: holds the data set mnist, not fashion_mnist"):
+    with pytest.raises(DataError, match=f"{folder}: has the data set mnist, not fashion_mnist"):
         _ = FashionMnist(data_dir=str(folder)).splits
 
 
@@ -128,7 +131,7 @@ def test_absent_files_name_every_place_and_the_fixes(
     words = str(error.value)
     assert f"{partly}: lacks {LABELS}.gz\n" in words
     assert f"WFLOW_DATA {tmp_path}: lacks" in words
-    assert f"{MNIST.url}: not asked, by download: false" in words
+    assert f"{MNIST.url}: not contacted, since download is false" in words
     assert "set WFLOW_DATA" in words
     assert "data_dir" in words
     # What is given decides alone.
@@ -145,31 +148,31 @@ def test_where_files_would_be_fetched_from_is_told(
     monkeypatch.setattr("wflow_plugins.tasks.data_files.DataFiles._cache", lambda _: tmp_path / "c")
     said = Mnist().locate()
     looked = f"{tmp_path / 'mnist'}, {tmp_path}, {tmp_path / 'c'}"
-    assert said == f"not here (looked in {looked}); fetched from {MNIST.url} when first used"
+    assert said == f"not found in {looked}; will be downloaded from {MNIST.url} when first used"
     assert list(tmp_path.iterdir()) == []
     for options in ({"download": False}, {"data_dir": str(tmp_path)}):
-        with pytest.raises(DataError, match="the files of mnist are not to be had"):
+        with pytest.raises(DataError, match="the files of mnist are not available"):
             Mnist(**options).locate()
     monkeypatch.setattr("wflow_plugins.tasks.data_files.find_spec", lambda name: None)
-    with pytest.raises(DataError, match=f"{MNIST.url}: not asked, as pooch is not installed"):
+    with pytest.raises(DataError, match=f"{MNIST.url}: pooch is not installed"):
         Mnist().locate()
 
 
 def test_without_pooch_nothing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wflow_plugins.tasks.data_files.find_spec", lambda name: None)
-    with pytest.raises(DataError, match=r"as pooch is not installed(.|\n)*\[data\]"):
+    with pytest.raises(DataError, match=r"pooch is not installed(.|\n)*\[data\]"):
         _ = Mnist().splits
 
 
 def test_images_and_labels_must_belong_together(folder: Path) -> None:
     labels = folder / f"{LABELS}.gz"
     labels.write_bytes(idx(arrays(119, 0)[1]))
-    with pytest.raises(DataError, match=r"holds 120 images, .*119 labels; put files of one"):
+    with pytest.raises(DataError, match=r"has 120 images, .*119 labels; put files of one"):
         _ = Mnist(data_dir=str(folder)).splits
     wrong = arrays(120, 0)[1]
     wrong[7] = 10
     labels.write_bytes(idx(wrong))
-    with pytest.raises(DataError, match="holds the label 10, wanted 0 to 9"):
+    with pytest.raises(DataError, match="has the label 10, expected 0 to 9"):
         _ = Mnist(data_dir=str(folder)).splits
 
 
@@ -192,10 +195,10 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 def test_absent_files_are_fetched_once(server: DataFiles, tmp_path: Path) -> None:
-    found = server.find(None, download=True)
+    found = server.paths(None, download=True)
     assert {path.parent for path in found.values()} == {tmp_path / "cache/wflow/mnist"}
     # From then on they are in the cache, and nobody is asked.
-    assert replace(server, url="http://127.0.0.1:1/").find(None, download=False) == found
+    assert replace(server, url="http://127.0.0.1:1/").paths(None, download=False) == found
     files = idx_images.image_splits(server, idx_images.ImageOptions())
     assert len(files["test"]) == 40
 
@@ -205,13 +208,13 @@ def test_a_file_with_another_checksum_is_refused_and_not_kept(
 ) -> None:
     wrong = replace(server, sha256=dict.fromkeys(server.sha256, "0" * 64))
     with pytest.raises(DataError, match=rf"{server.url}: .*hash"):
-        wrong.find(None, download=True)
+        wrong.paths(None, download=True)
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file()]
 
 
 def test_no_network_is_one_clear_error(server: DataFiles, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"http://127.0.0.1:1/: .*\nput"):
-        replace(server, url="http://127.0.0.1:1/").find(None, download=True)
+        replace(server, url="http://127.0.0.1:1/").paths(None, download=True)
     assert not (tmp_path / "cache/wflow/mnist").exists()  # nothing empty stays behind
 
 
@@ -222,7 +225,7 @@ def test_the_official_files(
     if not (root := OFFICIAL):
         pytest.skip("needs the official files in WFLOW_DATA")
     monkeypatch.setenv("WFLOW_DATA", root)
-    found = files.find(None, download=False)
+    found = files.paths(None, download=False)
     for name, path in found.items():
         if path.suffix == ".gz":
             assert hashlib.sha256(path.read_bytes()).hexdigest() == files.sha256[name]

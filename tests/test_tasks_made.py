@@ -17,13 +17,13 @@ from wflow_core.interfaces.task import Task
 from wflow_core.testing.fixtures import seeded
 from wflow_plugins.tasks.ranked_regression import RankedRegression, mean_ranks, rank_correlation
 from wflow_plugins.tasks.sentiment import BUT, NOT, PAD, START, VERY, Sentiment, rating
-from wflow_plugins.tasks.shapes import Shapes, shapes
+from wflow_plugins.tasks.shapes import Shapes, contains_point
 
 
 def test_shapes_are_what_they_are_called() -> None:
     axis = torch.linspace(-1.2, 1.2, 25)
     u, v = axis.expand(25, 25), axis.unsqueeze(1).expand(25, 25)
-    drawn = shapes(u, v)
+    drawn = contains_point(u, v)
     assert [shape[12, 12].item() for shape in drawn] == [True, False, True, True]
     assert [shape[2, 2].item() for shape in drawn] == [False, True, False, False]  # a corner
     assert [shape[2, 12].item() for shape in drawn] == [True, True, True, False]  # above
@@ -35,7 +35,7 @@ def test_shapes_are_what_they_are_called() -> None:
 
 def test_areas_of_shapes() -> None:
     axis = torch.linspace(-1.2, 1.2, 400)
-    drawn = shapes(axis.expand(400, 400), axis.unsqueeze(1).expand(400, 400))
+    drawn = contains_point(axis.expand(400, 400), axis.unsqueeze(1).expand(400, 400))
     areas = drawn.double().mean((1, 2)) * 2.4**2
     crosses = 2 * (2 * 0.5) - 0.5**2
     wanted = [torch.pi, 4 * (1 - 0.55**2), crosses, crosses]
@@ -115,7 +115,7 @@ def test_texts_are_tokens_padded_behind_and_ratings_follow_the_rule() -> None:
     task = Sentiment(n=400, length=12, words=5, fillers=2, noise=0.01)
     assert task.signature.inputs == (12,)
     assert task.signature.vocabulary == 5 + 5 + 2
-    assert task.meanings.tolist() == [0, 0, 0, 0, 0, -1, -0.5, 0, 0.5, 1, 0, 0]
+    assert task.token_scores.tolist() == [0, 0, 0, 0, 0, -1, -0.5, 0, 0.5, 1, 0, 0]
     assert {n: len(s) for n, s in task.splits.items()} == {"train": 400, "val": 100, "test": 400}
     x, y = task.splits["train"].x, task.splits["train"].y
     assert x.dtype == torch.int64
@@ -125,7 +125,7 @@ def test_texts_are_tokens_padded_behind_and_ratings_follow_the_rule() -> None:
     assert filled.min() >= 6
     assert filled.max() == 12
     assert torch.equal(x != PAD, torch.arange(12) < filled.unsqueeze(1))
-    clean = rating(x, task.meanings[x])
+    clean = rating(x, task.token_scores[x])
     clean = (clean - clean.mean()) / clean.std()
     assert (y.squeeze(1) - clean).std().item() == pytest.approx(0.01, rel=0.1)
     assert not torch.equal(Sentiment(data_seed=1).splits["val"].x, Sentiment().splits["val"].x)
@@ -161,7 +161,7 @@ def test_order_is_learned_and_the_words_alone_do_not_tell() -> None:
 def test_who_knows_the_rule_is_as_good_as_the_noise_allows() -> None:
     task = Sentiment(n=2000, noise=0.3)
     splits = task.splits
-    ratings = {n: rating(s.x, task.meanings[s.x]) for n, s in splits.items()}
+    ratings = {n: rating(s.x, task.token_scores[s.x]) for n, s in splits.items()}
     known = (ratings["test"] - ratings["train"].mean()) / ratings["train"].std()
     found = task.objective.score(known[None, :, None], splits["test"].y)
     assert found["r2"].item() == pytest.approx(1 / (1 + 0.3**2), abs=0.01)

@@ -45,16 +45,16 @@ def test_digits_are_images_where_they_are_asked_to_be() -> None:
 
 
 def test_fractions_that_leave_a_class_out_are_refused() -> None:
-    said = "task.test 0.01 and task.val 0.2 cannot split 150 rows: 2 cannot hold all 3 classes"
+    said = "task.test 0.01 and task.val 0.2 cannot split 150 rows: 2 rows cannot have all 3 classes"
     with pytest.raises(DataError, match=f"^{said}$"):
         _ = Iris(test=0.01).splits
-    with pytest.raises(DataError, match=r"cannot split 442 rows: 442 taken from 442 leave 0$"):
+    with pytest.raises(DataError, match=r"cannot split 442 rows: 442 of 442 leave 0$"):
         _ = Diabetes(test=0.9999).splits
 
 
 def test_a_class_of_one_row_cannot_be_in_both_parts() -> None:
     labels = np.array([0, 0, 0, 7])
-    with pytest.raises(DataError, match=r"^class 7 has one row, which cannot be in both$"):
+    with pytest.raises(DataError, match=r"^class 7 has one row, which cannot be in both splits$"):
         split_off(np.arange(4), 2, labels, 0)
     rest, taken = split_off(np.arange(4), 0.3, None, 0)
     assert sorted([*rest, *taken]) == [0, 1, 2, 3]

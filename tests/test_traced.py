@@ -62,12 +62,12 @@ def outputs(module: nn.Module, symmetry: Symmetry, x: Tensor, w: Tensor, b: Tens
 @cases
 def test_known_groups_are_found(case: Case) -> None:
     groups = traced_case(case)[1].groups
-    free = [
+    permutable = [
         (g.size, g.scaling, *([groups[g.parent].size] if g.parent else []))
         for g in groups.values()
         if g.permutable
     ]
-    assert Counter(free) == Counter(case.free)
+    assert Counter(permutable) == Counter(case.permutable)
 
 
 @cases
@@ -134,12 +134,12 @@ def test_groups_are_called_after_the_layers_that_write_them() -> None:
     )
 
 
-def test_coverage_counts_entries_of_axes_on_free_groups() -> None:
+def test_coverage_counts_entries_of_axes_on_permutable_groups() -> None:
     # weights (7, 5), (6, 7), (3, 6) and biases 7, 6, 3, of which 5 and 3 + 3 entries are fixed
     assert trace_symmetry(mlp(nn.ReLU), torch.randn(2, 5)).coverage == pytest.approx(1 - 11 / 50)
 
 
-def test_a_false_claim_is_found_out_and_anchored() -> None:
+def test_a_false_claim_is_detected_and_fixed() -> None:
     block = BLOCKS[0]
     groups = block.symmetry.groups | {"class": Group(3), "h1": Group(7, scaling="nonzero")}
     parts = tuple(p.part for p in block.symmetry.parts)
@@ -159,7 +159,7 @@ class Unknown(nn.Module):
         return self.head(self.b(self.a(x).cumsum(1)).relu())
 
 
-def test_an_operation_without_a_rule_anchors_its_units_and_says_so() -> None:
+def test_an_operation_without_a_rule_fixes_its_units_with_a_note() -> None:
     of = trace_symmetry(Unknown(), torch.randn(2, 4))
     assert [(g.size, g.scaling) for g in of.groups.values() if g.permutable] == [(5, "positive")]
     assert [str(n) for n in of.notes] == ["aten.cumsum at a: there is no rule for this operation"]

@@ -12,16 +12,19 @@ from jsonschema import Draft202012Validator
 from plugin_support import log_lines, own_distribution, refused, tiny, wflow, without_seconds
 
 import wflow_core
-from wflow_core.assembly.assemble import assemble, at
+from wflow_core.assembly.assemble import assemble
 from wflow_core.errors import DataError, SpecError, UnsupportedError
 from wflow_core.interfaces.task import Signature
 from wflow_core.specs.spec import spec_from_text
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.mlp import Mlp
 from wflow_plugins.commands.spec_schema import spec_schema
+from wflow_plugins.evaluation.populations import populations
+from wflow_plugins.likelihood.flow_density import FlowDensity
 from wflow_plugins.report.write import write_report
 from wflow_plugins.stages.points import check_on_manifold
-from wflow_plugins.stages.trained_flow import TrainedFlow
+from wflow_plugins.stages.trained_flow import NetworkFlow, load_velocity
+from wflow_plugins.stages.width_transfer import at_architecture
 from wflow_plugins.sweep import run_sweep
 
 WIDE = "{networks: 6, architecture: {type: mlp, hidden: [6]}}"
@@ -55,16 +58,16 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="module")
-def flow(run: Path) -> TrainedFlow:
+def flow(run: Path) -> NetworkFlow:
     return wflow_core.load(run)
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> TrainedFlow:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> NetworkFlow:
     """A run that samples what it learned from."""
     folder = tmp_path_factory.mktemp("plain")
-    assembly = assemble(spec_from_text(tiny(hooks="[]", metrics="[task_score]")))
-    wflow_core.run(assembly, folder / "run")
+    components = assemble(spec_from_text(tiny(hooks="[]", metrics="[task_score]")))
+    wflow_core.run(components, folder / "run")
     return wflow_core.load(folder / "run")
 
 
@@ -72,63 +75,68 @@ def width(networks: WeightSet) -> int:
     return networks.layout.by_name["fc1.weight"].shape[0]
 
 
+def reference(flow: NetworkFlow) -> WeightSet:
+    """The networks that samples are compared with."""
+    return populations(flow.run, flow.sampled, flow.samples).zoo
+
+
 def numbers(run: Path) -> Any:
     return json.loads((run / "metrics.json").read_text())
 
 
-def test_samples_and_what_they_are_compared_with(run: Path, flow: TrainedFlow) -> None:
-    assert (width(flow.zoo), width(flow.samples), width(flow.reference)) == (4, 6, 6)
-    assert len(flow.reference) == len(flow.samples) == 6
-    architecture = flow.sampled.assembly.architecture
-    score = flow.sampled.assembly.metrics[0]
+def test_samples_and_what_they_are_compared_with(run: Path, flow: NetworkFlow) -> None:
+    compared = reference(flow)
+    assert (width(flow.zoo), width(flow.samples), width(compared)) == (4, 6, 6)
+    assert len(compared) == len(flow.samples) == 6
+    architecture = flow.sampled.architecture
+    score = flow.sampled.metrics[0]
     assert score.architecture is architecture
     found = numbers(run)
-    for name, networks in {"samples": flow.samples, "zoo": flow.reference}.items():
+    for name, networks in {"samples": flow.samples, "zoo": compared}.items():
         expected = score.measure(networks, networks)["loss"].mean().item()
         assert found[name]["loss"]["mean"] == pytest.approx(expected)
     assert found["novelty"]["nearest_ratio"] > 0
-    assert "collected" in found or not flow.assembly.canonicalizers
+    assert "collected" in found or not flow.components.canonicalizers
     module = architecture.build()
     module.load_state_dict(flow.samples.state_dicts()[0])
 
 
-def test_samples_and_reference_lie_on_the_manifold(flow: TrainedFlow) -> None:
-    manifold = flow.sampled.assembly.space.manifold
+def test_samples_and_reference_lie_on_the_manifold(flow: NetworkFlow) -> None:
+    manifold = flow.sampled.space.manifold
     check_on_manifold(flow.samples.weights, manifold, "samples")
-    check_on_manifold(flow.reference.weights, manifold, "reference")
+    check_on_manifold(reference(flow).weights, manifold, "reference")
 
 
-def test_trained_weights_are_the_same(flow: TrainedFlow) -> None:
-    own, other = flow.velocity.state_dict(), flow.sampled.velocity.state_dict()
+def test_trained_weights_are_the_same(flow: NetworkFlow) -> None:
+    wide = flow.density_of(flow.samples).velocity
+    own, other = flow.velocity.state_dict(), wide.state_dict()
     assert own.keys() == other.keys()
     assert all(torch.equal(own[name], other[name]) for name in own)
-    assert flow.sampled.velocity.space.dim > flow.velocity.space.dim
+    assert wide.space.dim > flow.velocity.space.dim
 
 
-def test_it_is_measured_again_as_the_run_measured_it(run: Path, flow: TrainedFlow) -> None:
+def test_it_is_measured_again_as_the_run_measured_it(run: Path, flow: NetworkFlow) -> None:
     known = {n: of for n, of in numbers(run).items() if n != "seconds"}
-    assert without_seconds(flow.evaluate().numbers) == without_seconds(known)
+    assert without_seconds(flow.evaluate()) == without_seconds(known)
 
 
-def test_more_networks(run: Path, flow: TrainedFlow, tmp_path: Path) -> None:
+def test_more_networks(run: Path, flow: NetworkFlow, tmp_path: Path) -> None:
     more = flow.sample(3, seed=1)
     assert width(more) == 6
     assert flow.predict(torch.zeros(2, 30), more).shape == (2, 2)
     assert (
         wflow("sample", run, "--networks", 3, "--seed", 1, "--out", tmp_path / "m").exit_code == 0
     )
-    result = wflow(
-        "evaluate", run, "--networks", tmp_path / "m", "--metric", "task_score", "--json"
-    )
+    result = wflow("evaluate", run, "--from", tmp_path / "m", "--metric", "task_score", "--json")
     assert json.loads(result.stdout)["samples"]["loss"] == pytest.approx(
-        flow.evaluate(more, ["task_score"]).numbers["samples"]["loss"]
+        flow.evaluate(more, ["task_score"])["samples"]["loss"]
     )
 
 
-def test_networks_that_were_learned_from_are_beside_the_zoo(flow: TrainedFlow) -> None:
+def test_networks_that_were_learned_from_are_beside_the_zoo(flow: NetworkFlow) -> None:
     chosen = flow.zoo[torch.arange(4)]
-    found = flow.evaluate(chosen, ["task_score"]).numbers
-    score = flow.assembly.metrics[0]
+    found = flow.evaluate(chosen, ["task_score"])
+    score = flow.components.metrics[0]
     assert found["zoo"]["loss"]["mean"] == pytest.approx(
         score.measure(flow.zoo, flow.zoo)["loss"].mean().item()
     )
@@ -141,20 +149,22 @@ def test_the_report_is_of_the_sampled_architecture(run: Path, tmp_path: Path) ->
     assert 'id="steps"' in page
 
 
-def test_density_at_the_other_width(plain: TrainedFlow, tmp_path: Path) -> None:
-    other = Mlp(plain.assembly.task.signature, hidden=[6])
+def test_density_at_the_other_width(plain: NetworkFlow, tmp_path: Path) -> None:
+    other = Mlp(plain.components.task.signature, hidden=[6])
     networks = plain.sample(3, architecture=other)
     with pytest.raises(DataError, match="of 200 weights are not of this run"):
         plain.log_prob(networks)
     with pytest.raises(DataError, match=r"\[N, 134\]"):
         plain.log_prob(networks.weights)
-    density = plain.density.at(at(plain.assembly, other))
+    wide = at_architecture(plain.components, other)
+    velocity = load_velocity(wide, plain.velocity.state_dict())
+    density = FlowDensity(wide, plain.flow_of(wide), velocity)
     assert density.dim == 200
     assert density(networks).value.isfinite().all()
 
 
-def test_from_python(plain: TrainedFlow) -> None:
-    signature = plain.assembly.task.signature
+def test_from_python(plain: NetworkFlow) -> None:
+    signature = plain.components.task.signature
     assert width(plain.sample(3)) == 4
     wide = plain.sample(3, seed=1, architecture=Mlp(signature, hidden=[9]))
     assert width(wide) == 9
@@ -165,9 +175,9 @@ def test_from_python(plain: TrainedFlow) -> None:
     for ask in (plain.predict, lambda _, networks: plain.evaluate(networks)):
         with pytest.raises(DataError, match=r"sample\.architecture"):
             ask(torch.zeros(2, 30), wide)
-    with pytest.raises(UnsupportedError, match="is built for Signature"):
+    with pytest.raises(UnsupportedError, match=r"is built for inputs \[4\] and 3 outputs"):
         plain.sample(3, architecture=Mlp(Signature((4,), 3), hidden=[4]))
-    assert plain.reference.weights.equal(plain.zoo.weights)
+    assert reference(plain).weights.equal(plain.zoo.weights)
 
 
 HERE = "11:37: sample.architecture: "
@@ -194,7 +204,8 @@ WRONG = {
     ),
     "no mapping": (
         {"sample": "{architecture: 3}"},
-        "11:24: sample.architecture: input should be a mapping; got 3",
+        "11:24: sample.architecture: input should be the name of a component, or a mapping"
+        " with a `type`; got 3",
     ),
 }
 
@@ -215,7 +226,7 @@ def test_a_codec_fits_one_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     lines = {"prior": "gaussian", "coupling": "independent", "velocity": "mlp", "sample": WIDE}
     spec.write_text(tiny(codec="{type: rotation, keep: 5}", **lines))
     told = refused(wflow("run", spec, "--out", tmp_path / "run"))
-    assert told.endswith("leave the codec out, or sample the architecture that was learned from")
+    assert told.endswith("leave the codec out, or sample the zoo's architecture")
     assert not (tmp_path / "run").exists()
 
 

@@ -14,7 +14,7 @@ from blocks import Attention, PaddedResidual
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Free = tuple[int, str] | tuple[int, str, int]
+PermutableGroup = tuple[int, str] | tuple[int, str, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Case:
     name: str
     make: Callable[[], nn.Module]
     shape: tuple[int, ...]
-    free: list[Free]
+    permutable: list[PermutableGroup]
     noted: str = ""
     tokens: int = 0
 

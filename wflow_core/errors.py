@@ -4,10 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Self
 
 
 class WflowError(Exception):
-    """Any error of wflow's own. The command line prints it without a traceback and exits with 2."""
+    """Any error of wflow's own. The command line prints it without a traceback and exits with 2.
+
+    Attributes:
+        option: path of the option at fault among those of its component; empty for the component.
+    """
+
+    option: tuple[str | int, ...] = ()
+
+    def at(self, *option: str | int) -> Self:
+        """This error, with the path of the option at fault."""
+        self.option = option
+        return self
 
 
 class SpecError(WflowError):

@@ -125,7 +125,7 @@ class Builder:
         except SpecError:
             raise
         except WflowError as error:
-            found = {*self.problems, f"{self._where(path)}: {error}"}
+            found = {*self.problems, f"{self._where((*path, *error.option))}: {error}"}
             raise SpecError(sorted(found, key=location_key)) from error
 
     def _where(self, path: KeyPath) -> str:

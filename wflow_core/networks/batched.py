@@ -93,8 +93,8 @@ class BatchedNetworks:
             module = without_weights(self.module, dtype, x.device).eval()
             for layer in module.modules():
                 layer.register_forward_hook(_record_size(sizes))
-            module(x[:1])
-            self._widths[x.shape[1:]] = max(sizes)
+            module(x[:2])  # BatchNorm by the rows at hand takes no single one
+            self._widths[x.shape[1:]] = max(1, max(sizes) // len(x[:2]))
         return self._widths[x.shape[1:]]
 
 

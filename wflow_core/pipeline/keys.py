@@ -85,15 +85,16 @@ class Fingerprints:
             files, before = _stamps(component), self.known.get(name)
             trusted = before is not None and files is not None and before.get("files") == files
             sha256 = before["sha256"] if trusted and before else component.fingerprint
-            self.taken[name] = {"sha256": sha256, "files": files}
+            # Files that were not there before are those that computing the fingerprint fetched.
+            self.taken[name] = {"sha256": sha256, "files": files or _stamps(component)}
         return self.taken[name]
 
 
 def _stamps(component: Component) -> str | None:
     """A hash of the options of a component and of size and time of each of its files; None where
-    it names no files."""
+    it names no files, or one that is not there."""
     files: tuple[Path, ...] = getattr(component, "files", ())
-    if not files:
+    if not files or not all(path.exists() for path in files):
         return None
     stats = [(str(path.resolve()), path.stat()) for path in files]
     stamps = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]

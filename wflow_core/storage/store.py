@@ -94,7 +94,7 @@ class Store:
             fsync(fresh)
             self.replace(place, fresh)
         stored = self.storage.stored(tensors, entries, place)
-        return Artefact(stored, dict(data), digest, seconds)
+        return Artefact(dict(sorted(stored.items())), dict(data), digest, seconds)
 
     def key(self, name: str) -> str | None:
         """The key of a finished artefact; None where there is none."""
@@ -109,7 +109,7 @@ class Store:
         """
         manifest, folder = self.manifest(name), self.folder / name
         try:
-            tensors = self.storage.read(manifest["tensors"], folder)
+            tensors = dict(sorted(self.storage.read(manifest["tensors"], folder).items()))
             files = [folder / file for file in self.storage.files(manifest["tensors"])]
             digest = content_hash(files, manifest["data"])
         except (FileNotFoundError, SafetensorError, DataError) as error:

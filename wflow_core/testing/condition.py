@@ -19,8 +19,8 @@ WIDTH = 6
 class ConditionContract(Contract):
     """Numbers of each network, an embedding that they matter to, and requests that are checked.
 
-    The zoo is :class:`~wflow_core.testing.fixtures.SmallZoo`, with the covariates ``loss`` (numbers)
-    and ``kind`` (the categories a and b), some of both unknown.
+    The zoo is :class:`~wflow_core.testing.fixtures.SmallZoo`. Its covariates are ``loss``, numbers,
+    and ``kind``, the categories a and b; some of both are unknown.
 
     Attributes:
         wanted: what samples can be requested under.

@@ -86,10 +86,11 @@ class Flat(Manifold):
 
 
 class Normal(Prior):
-    """The standard Gaussian."""
+    """The standard Gaussian, projected to the manifold."""
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return torch.randn(n, self.space.dim, generator=generator, device=generator.device)
+        x = torch.randn(n, self.space.dim, generator=generator, device=generator.device)
+        return self.space.manifold.projx(x)
 
 
 class SmallZoo(ZooSource):

@@ -53,20 +53,22 @@ class SmallNetwork(Architecture):
 
 
 class DottedModule(nn.Module):
-    """A hidden layer of tanh units within submodules."""
+    """Products of tanh units, two halves of one layer within submodules; then another layer."""
 
     def __init__(self, units: int):
         super().__init__()
-        self.encoder = nn.ModuleDict({"layers": nn.Sequential(nn.Linear(INPUTS, units), nn.Tanh())})
+        layers = nn.Sequential(nn.Linear(INPUTS, 2 * units), nn.Tanh())
+        self.encoder = nn.ModuleDict({"layers": layers})
         self.head = nn.Sequential(nn.Linear(units, units), nn.Tanh(), nn.Linear(units, OUTPUTS))
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs: Tensor = self.head(self.encoder["layers"](x))
+        first, second = self.encoder["layers"](x).chunk(2, -1)
+        outputs: Tensor = self.head(first * second)
         return outputs
 
 
 class DottedNetwork(Architecture):
-    """Names that no key of a ``ModuleDict`` or ``ParameterDict`` can be: with dots, or taken."""
+    """Names that no key of a ``ModuleDict`` can be, with dots or taken; two parts of one tensor."""
 
     Config = Width
 
@@ -75,16 +77,17 @@ class DottedNetwork(Architecture):
 
     def define_symmetry(self) -> Symmetry:
         first, second, units = "encoder.layers.0", "type", 4 * self.config.width
+        halves = (0, units), (units, 2 * units)
         groups = {
             "input.x": Group(INPUTS, "fixed"),
-            first: Group(units, scaling="sign"),
+            first: Group(units),
             second: Group(units, scaling="sign"),
             "head.2": Group(OUTPUTS, "fixed"),
         }
         parts = (
-            Part(f"{first}.weight", (first, "input.x"), scale_exponent={first: 1}),
-            Part(f"{first}.bias", (first,), scale_exponent={first: 1}),
-            Part("head.0.weight", (second, first), scale_exponent={second: 1, first: -1}),
+            *(Part(f"{first}.weight", (first, "input.x"), half) for half in halves),
+            *(Part(f"{first}.bias", (first,), half) for half in halves),
+            Part("head.0.weight", (second, first), scale_exponent={second: 1}),
             Part("head.0.bias", (second,), scale_exponent={second: 1}),
             Part("head.2.weight", ("head.2", second), scale_exponent={second: -1}),
             Part("head.2.bias", ("head.2",)),
@@ -98,18 +101,19 @@ class NestedModule(nn.Module):
     def __init__(self, heads: int):
         super().__init__()
         self.heads = heads
-        self.mix = nn.Linear(INPUTS, 2 * heads * HEAD)
+        self.gate = nn.Linear(INPUTS, heads * HEAD)
+        self.value = nn.Linear(INPUTS, heads * HEAD)
         self.out = nn.Linear(heads * HEAD, OUTPUTS)
 
     def forward(self, x: Tensor) -> Tensor:
-        gate, value = self.mix(x).unflatten(-1, (2, self.heads, HEAD)).unbind(-3)
+        gate, value = (of(x).unflatten(-1, (self.heads, HEAD)) for of in (self.gate, self.value))
         hidden = value * torch.sigmoid(gate + gate.mean(-1, keepdim=True))
         outputs: Tensor = self.out(hidden.flatten(-2))
         return outputs
 
 
 class NestedNetwork(Architecture):
-    """Dimensions nested in heads, in two halves of one tensor."""
+    """Dimensions nested in heads."""
 
     Config = Width
 
@@ -117,9 +121,7 @@ class NestedNetwork(Architecture):
         return NestedModule(HEADS * self.config.width)
 
     def define_symmetry(self) -> Symmetry:
-        heads = HEADS * self.config.width
-        half, axes, within = heads * HEAD, ("heads", "dims"), {"dims": 1}
-        gate, value = (0, half), (half, 2 * half)
+        heads, axes, within = HEADS * self.config.width, ("heads", "dims"), {"dims": 1}
         groups = {
             "input": Group(INPUTS, "fixed"),
             "heads": Group(heads),
@@ -128,10 +130,10 @@ class NestedNetwork(Architecture):
         }
         view = (heads, HEAD)
         parts = (
-            Part("mix.weight", (*axes, "input"), gate, (*view, INPUTS)),
-            Part("mix.weight", (*axes, "input"), value, (*view, INPUTS), within),
-            Part("mix.bias", axes, gate, view),
-            Part("mix.bias", axes, value, view, within),
+            Part("gate.weight", (*axes, "input"), None, (*view, INPUTS)),
+            Part("gate.bias", axes, None, view),
+            Part("value.weight", (*axes, "input"), None, (*view, INPUTS), within),
+            Part("value.bias", axes, None, view, within),
             Part("out.weight", ("output", *axes), None, (OUTPUTS, *view), {"dims": -1}),
             Part("out.bias", ("output",)),
         )
@@ -139,19 +141,20 @@ class NestedNetwork(Architecture):
 
 
 class SegmentedModule(nn.Module):
-    """Three units, zero-padded to five and added to another layer of five; with BatchNorm."""
+    """Three units with BatchNorm, zero-padded to five and added to a layer of five."""
 
     def __init__(self, width: int):
         super().__init__()
         self.pad = (width, width)
         self.fc1, self.bn1 = nn.Linear(INPUTS, 3 * width, bias=False), nn.BatchNorm1d(3 * width)
-        self.fc2, self.bn2 = nn.Linear(3 * width, 5 * width, bias=False), nn.BatchNorm1d(5 * width)
+        self.fc2 = nn.Linear(3 * width, 2 * width)
+        self.fc3 = nn.Linear(2 * width, 5 * width, bias=False)
         self.out = nn.Linear(5 * width, OUTPUTS)
 
     def forward(self, x: Tensor) -> Tensor:
         first = self.bn1(self.fc1(x)).relu()
         shortcut = nn.functional.pad(first, self.pad)
-        outputs: Tensor = self.out((self.bn2(self.fc2(first)) + shortcut).relu())
+        outputs: Tensor = self.out((self.fc3(self.fc2(first).relu()) + shortcut).relu())
         return outputs
 
 
@@ -169,20 +172,23 @@ class SegmentedNetwork(Architecture):
         groups = {
             "input": Group(INPUTS, "fixed"),
             "old": Group(3 * w, scaling="positive"),
+            "between": Group(2 * w, scaling="positive"),
             "new": Group(2 * w, scaling="positive"),
             "output": Group(OUTPUTS, "fixed"),
         }
-        both = {"old": 1, "new": 1}
-        parts = [
+        old, between = {"old": 1}, {"between": 1}
+        both, reads = {"old": 1, "new": 1, "between": -1}, {"old": -1, "new": -1}
+        parts = (
             Part("fc1.weight", ("old", "input")),
-            Part("fc2.weight", (stream, "old"), scale_exponent={"old": -1}),
-            Part("out.weight", ("output", stream), scale_exponent={"old": -1, "new": -1}),
+            Part("bn1.weight", ("old",), scale_exponent=old, in_unit_sphere=True),
+            Part("bn1.bias", ("old",), scale_exponent=old, in_unit_sphere=True),
+            Part("bn1.running_mean", ("old",), buffer=True),
+            Part("bn1.running_var", ("old",), buffer=True),
+            Part("fc2.weight", ("between", "old"), None, None, between | {"old": -1}, True),
+            Part("fc2.bias", ("between",), scale_exponent=between, in_unit_sphere=True),
+            Part("fc3.weight", (stream, "between"), scale_exponent=both),
+            Part("out.weight", ("output", stream), scale_exponent=reads),
             Part("out.bias", ("output",)),
-        ]
-        for layer, axis, exponents in (("bn1", "old", {"old": 1}), ("bn2", stream, both)):
-            for name in ("weight", "bias"):
-                parts.append(Part(f"{layer}.{name}", (axis,), None, None, exponents, True))
-            for name in ("running_mean", "running_var"):
-                parts.append(Part(f"{layer}.{name}", (axis,), buffer=True))
+        )
         layouts = WeightLayout.of_parameters(self.template), WeightLayout.of_buffers(self.template)
-        return Symmetry(groups, tuple(parts), *layouts)
+        return Symmetry(groups, parts, *layouts)

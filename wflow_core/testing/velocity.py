@@ -101,6 +101,9 @@ class VelocityContract(Contract):
         if SYMMETRY not in self.component.needs:
             return
         velocity, wider = self.velocity(), self.network(width=2)
+        blocks = (of.symmetry.graph.blocks.keys() for of in (self.network(), wider))
+        if next(blocks) != next(blocks):
+            return  # labels hold row numbers, and flows refuse the other width
         of_wider = self.component(self._world.space(wider), **self.options)
         shapes = ({n: t.shape for n, t in of.state_dict().items()} for of in (velocity, of_wider))
         assert next(shapes) == next(shapes)

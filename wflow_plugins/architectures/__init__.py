@@ -1,1 +1,1 @@
-"""Built-in architectures, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in architectures, one per file, registered by entry points like those of any package."""

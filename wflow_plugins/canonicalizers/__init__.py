@@ -1,1 +1,1 @@
-"""Built-in canonicalizers, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in canonicalizers, one per file, registered by entry points like those of any package."""

@@ -1,1 +1,1 @@
-"""Built-in codecs, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in codecs, one per file, registered by entry points like those of any package."""

@@ -73,7 +73,7 @@ class CovariateColumns:
                 raise DataError(
                     f"the flow is not conditioned on {name!r}{suggest(name, names)}; it is on "
                     f"{', '.join(names)}"
-                )
+                ).at("condition", name)
         return {
             names.index(name): encode_value(self.covariates[names.index(name)], value)
             for name, value in wanted.items()
@@ -156,10 +156,12 @@ def encode_value(covariate: Covariate, value: float | str) -> float:
     name, categories = covariate.name, covariate.categories
     if categories is None:
         if isinstance(value, str) or not math.isfinite(value):
-            raise DataError(f"{name!r} is a finite number; got {value!r}")
+            problem = f"{name!r} is a finite number; got {value!r}"
+            raise DataError(problem).at("condition", name)
         return float(value)
     whole = isinstance(value, float) and value.is_integer()
     if (category := str(int(value) if whole else value)) not in categories:
         guess = suggest(category, categories)
-        raise DataError(f"{name!r} is one of {', '.join(categories)}; got {value!r}{guess}")
+        problem = f"{name!r} is one of {', '.join(categories)}; got {value!r}{guess}"
+        raise DataError(problem).at("condition", name)
     return float(categories.index(category))

@@ -55,9 +55,9 @@ class Covariates(Condition):
                 raise DataError(
                     f"{zoo!r} has no covariate {name!r}{suggest(name, offered)}; its covariates: "
                     f"{', '.join(offered) or 'none'}"
-                )
+                ).at("names", i)
             if name in self.config.names[:i]:
-                raise DataError(f"the covariate {name!r} is named twice")
+                raise DataError(f"the covariate {name!r} is named twice").at("names", i)
         self.columns = CovariateColumns(tuple(offered[name] for name in self.config.names))
         self.discrete = all(of.categories is not None for of in self.columns.covariates)
 
@@ -78,7 +78,7 @@ class Covariates(Condition):
             raise DataError(
                 f"guidance_scale {scale:g} needs the flow to be trained without conditions, too; "
                 "set condition.p_uncond above 0"
-            )
+            ).at("guidance_scale")
 
     def sample(
         self,

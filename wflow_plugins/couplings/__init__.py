@@ -1,1 +1,1 @@
-"""Built-in couplings, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in couplings, one per file, registered by entry points like those of any package."""

@@ -1,1 +1,1 @@
-"""Built-in guidances, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in guidances, one per file, registered by entry points like those of any package."""

@@ -1,1 +1,1 @@
-"""Built-in manifolds, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in manifolds, one per file, registered by entry points like those of any package."""

@@ -1,1 +1,1 @@
-"""Built-in priors, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in priors, one per file, registered by entry points like those of any package."""

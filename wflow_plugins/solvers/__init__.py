@@ -1,1 +1,1 @@
-"""Built-in solvers, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in solvers, one per file, registered by entry points like those of any package."""

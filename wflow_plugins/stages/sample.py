@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from wflow_core.errors import WflowError
 from wflow_core.interfaces.component import Options, Slot
 from wflow_core.interfaces.components import Components
 from wflow_core.interfaces.stage import Stage, StageContext, StageOutput
@@ -60,7 +61,11 @@ class Sample(Stage):
     def check(self, components: Components) -> None:
         check_condition(components, self.request())
         if self.config.architecture is not None:
-            check_retraining(self.components(components))
+            try:
+                check_retraining(self.components(components))
+            except WflowError as error:
+                error.at("architecture")
+                raise
 
     def components(self, components: Components) -> Components:
         """The components at the architecture of the samples."""

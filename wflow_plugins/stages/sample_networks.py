@@ -86,12 +86,14 @@ def check_condition(components: Components, request: SampleRequest) -> None:
         components.condition.check_request(request.condition, request.guidance_scale)
     elif request.condition:
         names = ", ".join(request.condition)
-        raise DataError(f"the flow has no condition, and samples of a given {names} are requested")
+        raise DataError(
+            f"the flow has no condition, and samples of a given {names} are requested"
+        ).at("condition", next(iter(request.condition)))
     elif request.guidance_scale != 1:
         raise DataError(
             f"guidance_scale {request.guidance_scale:g} weighs a condition, and the flow has none; "
             "give the spec a `condition`"
-        )
+        ).at("guidance_scale")
 
 
 def _decode_points(

@@ -1,1 +1,1 @@
-"""Built-in tasks, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in tasks, one per file, registered by entry points like those of any package."""

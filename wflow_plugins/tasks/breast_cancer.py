@@ -12,7 +12,7 @@ from wflow_plugins.tasks.tabular import TabularOptions, classification_splits
 class BreastCancer(Task):
     """Malignant or benign from 30 measurements of cell nuclei.
 
-    Source: Street, Wolberg, Mangasarian 1993, as scikit-learn ships it; needs no download.
+    Source: Street, Wolberg, Mangasarian 1993, from scikit-learn; needs no download.
     """
 
     Config = TabularOptions

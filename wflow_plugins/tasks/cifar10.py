@@ -18,9 +18,9 @@ from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_plugins.objectives import Classification
 from wflow_plugins.tasks.data_files import Archive, DataFiles
 from wflow_plugins.tasks.idx_images import CLASSES, ImageOptions
-from wflow_plugins.tasks.pixels import moved, standardising
+from wflow_plugins.tasks.pixels import standardization_table, standardize_values
 from wflow_plugins.tasks.records import read_records
-from wflow_plugins.tasks.splitting import train_and_val
+from wflow_plugins.tasks.splitting import split_train_val
 
 SHAPE = (3, 32, 32)
 TRAIN, TEST = tuple(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"
@@ -30,14 +30,14 @@ ARCHIVE = Archive(
 CIFAR10 = DataFiles(
     "cifar10", "https://www.cs.toronto.edu/~kriz/", dict.fromkeys((*TRAIN, TEST)), ARCHIVE
 )
-IMAGENET = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
-"""Mean and deviation of each channel, of values from 0 to 1."""
+IMAGENET_STATISTICS = ((0.485, 0.229), (0.456, 0.224), (0.406, 0.225))
+"""Mean and standard deviation of each channel, of values from 0 to 1."""
 
 
 class Cifar10(Task):
-    """Ten kinds of animals and vehicles; the official test set is ``test``.
+    """Ten classes of animals and vehicles; the official test set is ``test``.
 
-    Networks of others may expect the mean and deviation of ImageNet's channels: `statistics`.
+    External networks may expect channels standardised by ImageNet's statistics: see `statistics`.
 
     Source: Krizhevsky 2009, Learning multiple layers of features from tiny images. Reads the
     official binary version.
@@ -49,13 +49,13 @@ class Cifar10(Task):
         )
         flat: bool = Field(False, description="inputs of length 3072; else images of 3 x 32 x 32")
         test: int | None = Field(
-            None, ge=1, description="images of the official test set, its first; by default all"
+            None, ge=1, description="number of images of the official test set; by default all"
         )
         statistics: Literal["train", "imagenet"] = Field(
-            "train", description="what channels are standardised by: those of `train`, ImageNet's"
+            "train", description="statistics to standardise channels by: of `train` or of ImageNet"
         )
         train_files: tuple[str, ...] = Field(
-            TRAIN, min_length=1, description="files of the training set; a slice has its own"
+            TRAIN, min_length=1, description="files of the training set, or of a subset"
         )
         test_file: str = Field(TEST, description="file of the test set")
 
@@ -67,51 +67,51 @@ class Cifar10(Task):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        return self.data_files.present(self.config.data_dir)
+        return self.data_files.existing_paths(self.config.data_dir)
 
     @property
     def data_files(self) -> DataFiles:
-        """Official files, which a server has, or others of their format."""
-        wanted = dict.fromkeys((*self.config.train_files, self.config.test_file))
-        official = wanted.keys() <= CIFAR10.sha256.keys()
-        return replace(CIFAR10, sha256=wanted, url=CIFAR10.url if official else "")
+        """The official files, which can be downloaded, or others in the same format."""
+        files = dict.fromkeys((*self.config.train_files, self.config.test_file))
+        official = files.keys() <= CIFAR10.sha256.keys()
+        return replace(CIFAR10, sha256=files, url=CIFAR10.url if official else "")
 
     def locate(self) -> str:
         return self.data_files.locate(self.config.data_dir, self.config.download)
 
     def load(self) -> Mapping[str, Split]:
         o = self.config
-        paths = self.data_files.find(o.data_dir, o.download)
-        images, labels = _joined([paths[file] for file in o.train_files])
-        test = _joined([paths[o.test_file]])
-        train, val = train_and_val(labels, o.val, o.train, o.split_seed)
+        paths = self.data_files.paths(o.data_dir, o.download)
+        images, labels = _read_files([paths[file] for file in o.train_files])
+        test = _read_files([paths[o.test_file]])
+        train, val = split_train_val(labels, o.val, o.train, o.split_seed)
         rows = {"train": (images[train], labels[train]), "val": (images[val], labels[val])}
         rows["test"] = (test[0][: o.test], test[1][: o.test])
-        values = self._values(rows["train"][0])
+        tables = self._tables(rows["train"][0])
         return {
             name: Split(
-                torch.from_numpy(_looked_up(x, values)).reshape(len(x), *self.signature.inputs),
+                torch.from_numpy(_standardize(x, tables)).reshape(len(x), *self.signature.inputs),
                 torch.from_numpy(y.astype(np.int64)),
             )
             for name, (x, y) in rows.items()
         }
 
-    def _values(self, train: np.ndarray) -> list[np.ndarray]:
-        """``[256]`` a channel: what each value of a pixel becomes."""
+    def _tables(self, train: np.ndarray) -> list[np.ndarray]:
+        """``[256]`` for each channel: the standardised values of a pixel."""
         if self.config.statistics == "imagenet":
-            return [moved(255 * mean, 255 * std) for mean, std in IMAGENET]
-        return [standardising(train[:, channel]) for channel in range(SHAPE[0])]
+            return [standardize_values(255 * mean, 255 * std) for mean, std in IMAGENET_STATISTICS]
+        return [standardization_table(train[:, channel]) for channel in range(SHAPE[0])]
 
 
-def _joined(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
-    """Images ``[M, 3, 32, 32]`` and labels ``[M]`` of files, one after another."""
+def _read_files(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+    """Images ``[M, 3, 32, 32]`` and labels ``[M]`` of all files, concatenated."""
     images, labels = zip(*(read_records(path, SHAPE, CLASSES) for path in paths), strict=True)
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _looked_up(images: np.ndarray, values: list[np.ndarray]) -> np.ndarray:
-    """``[M, 3, 32, 32]``, float32."""
-    found = np.empty(images.shape, np.float32)
-    for channel, value in enumerate(values):
-        found[:, channel] = value[images[:, channel]]
-    return found
+def _standardize(images: np.ndarray, tables: list[np.ndarray]) -> np.ndarray:
+    """``[M, 3, 32, 32]``, float32: pixels looked up in the table of their channel."""
+    standardized = np.empty(images.shape, np.float32)
+    for channel, table in enumerate(tables):
+        standardized[:, channel] = table[images[:, channel]]
+    return standardized

@@ -1,4 +1,4 @@
-"""Diabetes: 442 patients, 10 measurements, the progression of the disease."""
+"""Diabetes: 442 patients, 10 measurements, disease progression."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from wflow_plugins.tasks.tabular import TabularOptions, regression_splits
 
 
 class Diabetes(Task):
-    """Progression of the disease within a year, from 10 measurements; standardised.
+    """Disease progression within a year from 10 measurements, standardised.
 
-    Losses and errors are in standard deviations of the training targets. A linear fit leaves about
-    0.7 of them, which is the noise of the likelihood unless said otherwise.
+    Losses and errors are in standard deviations of the training targets. The residual of a linear
+    fit is about 0.7, the default noise of the likelihood.
 
-    Source: Efron, Hastie, Johnstone, Tibshirani 2004, Least angle regression, as scikit-learn
-    ships it; needs no download.
+    Source: Efron, Hastie, Johnstone, Tibshirani 2004, Least angle regression, from
+    scikit-learn; needs no download.
     """
 
     class Config(TabularOptions):
         noise: float = Field(
-            0.7, gt=0, description="standard deviation of the likelihood, in those of the targets"
+            0.7, gt=0, description="noise of the likelihood, in standard deviations of the targets"
         )
 
     def __init__(self, **options: Any):

@@ -14,9 +14,9 @@ SIDE, CLASSES = 8, 10
 
 
 class Digits(Task):
-    """Digits from 64 grey values, standardised by one mean and one deviation for all pixels.
+    """Digits from 64 grey values, standardised by one mean and standard deviation of all pixels.
 
-    Source: Alpaydin, Kaynak 1998, the test set alone, as scikit-learn ships it; needs no download.
+    Source: Alpaydin, Kaynak 1998, the test set, from scikit-learn; needs no download.
     """
 
     class Config(TabularOptions):
@@ -32,6 +32,9 @@ class Digits(Task):
         from sklearn.datasets import load_digits
 
         x, y = load_digits(return_X_y=True)
-        splits = classification_splits(x, y, self.config, alike=True)
+        splits = classification_splits(x, y, self.config, shared_moments=True)
         shape = self.signature.inputs
-        return {name: Split(of.x.reshape(len(of), *shape), of.y) for name, of in splits.items()}
+        return {
+            name: Split(split.x.reshape(len(split), *shape), split.y)
+            for name, split in splits.items()
+        }

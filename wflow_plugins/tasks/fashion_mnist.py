@@ -10,7 +10,7 @@ from wflow_plugins.objectives import Classification
 from wflow_plugins.tasks.data_files import DataFiles
 from wflow_plugins.tasks.idx_images import (
     ImageOptions,
-    image_place,
+    image_location,
     image_signature,
     image_splits,
 )
@@ -50,10 +50,10 @@ class FashionMnist(Task):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        return FASHION_MNIST.present(self.config.data_dir)
+        return FASHION_MNIST.existing_paths(self.config.data_dir)
 
     def locate(self) -> str:
-        return image_place(FASHION_MNIST, self.config)
+        return image_location(FASHION_MNIST, self.config)
 
     def load(self) -> Mapping[str, Split]:
         return image_splits(FASHION_MNIST, self.config)

@@ -1,4 +1,4 @@
-"""The thesis's toy: weights drawn from one Gaussian to another, no data."""
+"""The toy task of the thesis: a flow between two Gaussians over weights, without data."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wflow_core.interfaces.task import Signature, Split, Task
 
 
 class GaussianToy(Task):
-    """Only the shape of networks, none of their work; go with the zoo `gaussian`.
+    """Input and output sizes only, without data, for use with the zoo `gaussian`.
 
     Source: Geometric Flow Models over Neural Network Weights, section 7.1.
     """
 
     class Config(Options):
-        inputs: int = Field(30, ge=1, description="inputs of a network")
-        outputs: int = Field(2, ge=1, description="outputs of a network")
+        inputs: int = Field(30, ge=1, description="number of inputs")
+        outputs: int = Field(2, ge=1, description="number of outputs")
 
     offers = frozenset()
 

@@ -10,9 +10,9 @@ from wflow_plugins.tasks.tabular import TabularOptions, classification_splits
 
 
 class Iris(Task):
-    """Which species of iris a flower is, from the lengths and widths of its leaves.
+    """Species of iris from lengths and widths of sepals and petals.
 
-    Source: Fisher 1936, as scikit-learn ships it; needs no download.
+    Source: Fisher 1936, from scikit-learn; needs no download.
     """
 
     Config = TabularOptions

@@ -1,4 +1,4 @@
-"""What the 256 values of a pixel become.
+"""Standardisation of the 256 values of a pixel.
 
 Shapes: M images.
 """
@@ -11,17 +11,17 @@ import torch
 VALUES = np.arange(256.0)
 
 
-def standardising(images: np.ndarray) -> np.ndarray:
-    """``[256]``: by mean and deviation of all pixels of images, uint8 of any shape.
+def standardization_table(images: np.ndarray) -> np.ndarray:
+    """``[256]``: pixel values standardised by the statistics of images (uint8, any shape).
 
-    From counts, so that the sums are exact.
+    Computed from counts, so that sums are exact.
     """
     counts = torch.bincount(torch.from_numpy(images).flatten(), minlength=256).numpy()
     mean = counts @ VALUES / counts.sum()
-    return moved(mean, np.sqrt(counts @ (VALUES - mean) ** 2 / counts.sum()))
+    return standardize_values(mean, np.sqrt(counts @ (VALUES - mean) ** 2 / counts.sum()))
 
 
-def moved(mean: float, std: float) -> np.ndarray:
-    """``[256]``, float32: by a mean and a deviation, in values of a pixel; 0 counts as 1."""
+def standardize_values(mean: float, std: float) -> np.ndarray:
+    """``[256]``, float32: pixel values minus ``mean``, over ``std`` (over 1 if it is 0)."""
     values: np.ndarray = ((VALUES - mean) / (std if std > 0 else 1.0)).astype(np.float32)
     return values

@@ -1,4 +1,4 @@
-"""Reviews in a made-up language, and how good they say it was.
+"""Sentiment regression on texts of a synthetic language.
 
 Shapes: M texts, L tokens.
 """
@@ -18,37 +18,39 @@ from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_plugins.tasks.ranked_regression import RankedRegression
 
 PAD, START, NOT, VERY, BUT = range(5)
-SHARES = (0.15, 0.15, 0.05, 0.45, 0.2)
-"""How often "not", "very", "but", any judging word and any filler come."""
+FREQUENCIES = (0.15, 0.15, 0.05, 0.45, 0.2)
+"""Frequencies of "not", "very", "but", all sentiment words and all filler words."""
 
 
 class Sentiment(Task):
-    """The rating of a text, from its tokens; it depends on their order.
+    """Regression of the rating of a text on its tokens, which depends on their order.
 
-    Tokens are 0 for padding behind the text, 1 for its start, 2 "not", 3 "very", 4 "but", then
-    judging words, from the worst (-1) to the best (1), then words that mean nothing. "very" doubles
-    the word behind it, "not" turns round what is behind it ("not good", "not very good"), and what
-    comes after the first "but" counts twice. A rating is their sum, standardised by those of
-    `train`, with Gaussian noise; a network that knew the rule would have an r2 of
-    ``1 / (1 + noise^2)`` and a loss of ``log(noise) + 1.42`` nats.
+    Tokens are 0 for trailing padding, 1 for the start, 2 "not", 3 "very", 4 "but", then sentiment
+    words with scores from -1 to 1, then filler words with score 0. "very" doubles the score of the
+    next word, "not" negates the next word or the next "very" and word, and scores after the first
+    "but" count twice. The rating is the sum of scores, standardised by the ratings of `train`, with
+    Gaussian noise; the exact rule has an r2 of ``1 / (1 + noise^2)`` and a loss of
+    ``log(noise) + 1.42`` nats.
 
-    The size of the vocabulary is in the signature: networks embed ``signature.vocabulary`` tokens.
-    There are as many texts for testing as for training, and a quarter as many for validation; they
-    are drawn independently, so that a short text may be in two splits, with another noise.
+    The signature has the size of the vocabulary: networks embed ``signature.vocabulary`` tokens.
+    `test` has as many texts as `train`, `val` a quarter as many; they are sampled independently, so
+    a short text may be in two splits, with different noise.
     """
 
     class Config(Options):
         n: int = Field(4000, ge=16, description="training texts")
         length: int = Field(
-            8, ge=4, description="tokens of the longest texts, their start among them"
+            8, ge=4, description="tokens of the longest texts, including the start token"
         )
-        words: int = Field(8, ge=2, description="judging words of the vocabulary")
-        fillers: int = Field(4, ge=1, description="words of the vocabulary that mean nothing")
+        words: int = Field(8, ge=2, description="sentiment words in the vocabulary")
+        fillers: int = Field(4, ge=1, description="filler words in the vocabulary")
         noise: float = Field(
-            0.3, gt=0, description="standard deviation of the noise, in those of the ratings"
+            0.3,
+            gt=0,
+            description="standard deviation of the noise, relative to that of the ratings",
         )
         data_seed: int = Field(
-            0, ge=0, description="seed of the data; not the run's, to compare seeds"
+            0, ge=0, description="seed of the data, independent of the run's seed"
         )
 
     def __init__(self, **options: Any):
@@ -57,11 +59,11 @@ class Sentiment(Task):
 
     @property
     def signature(self) -> Signature:
-        return Signature((self.config.length,), 1, vocabulary=len(self.meanings))
+        return Signature((self.config.length,), 1, vocabulary=len(self.token_scores))
 
     @property
-    def meanings(self) -> Tensor:
-        """``[V]``: what each token of the vocabulary says by itself, from -1 to 1."""
+    def token_scores(self) -> Tensor:
+        """``[V]``: the score of each token of the vocabulary, from -1 to 1."""
         judging = torch.linspace(-1, 1, self.config.words)
         return F.pad(judging, (BUT + 1, self.config.fillers))
 
@@ -69,7 +71,7 @@ class Sentiment(Task):
         n, generator = self.config.n, torch.Generator().manual_seed(self.config.data_seed)
         sizes = {"train": n, "val": n // 4, "test": n}
         texts = {name: self._texts(size, generator) for name, size in sizes.items()}
-        ratings = {name: rating(x, self.meanings[x]) for name, x in texts.items()}
+        ratings = {name: rating(x, self.token_scores[x]) for name, x in texts.items()}
         mean, std = ratings["train"].mean(), ratings["train"].std()
         noise = {name: torch.randn(len(x), generator=generator) for name, x in texts.items()}
         return {
@@ -80,26 +82,26 @@ class Sentiment(Task):
         }
 
     def _texts(self, n: int, generator: torch.Generator) -> Tensor:
-        """``[M, L]`` tokens: texts of half the length at least, padded behind."""
+        """``[M, L]`` tokens: texts of at least half the length, with trailing padding."""
         o = self.config
-        shares = torch.tensor(SHARES)
+        frequencies = torch.tensor(FREQUENCIES)
         sizes = torch.tensor([1, 1, 1, o.words, o.fillers])
-        drawn = (
-            (shares / sizes)
+        sampled = (
+            (frequencies / sizes)
             .repeat_interleave(sizes)
             .multinomial(n * o.length, replacement=True, generator=generator)
         )
-        tokens = drawn.view(n, o.length) + NOT
+        tokens = sampled.view(n, o.length) + NOT
         tokens[:, 0] = START
         ends = torch.randint(o.length // 2, o.length + 1, (n, 1), generator=generator)
         return torch.where(torch.arange(o.length) < ends, tokens, PAD)
 
 
-def rating(tokens: Tensor, meanings: Tensor) -> Tensor:
-    """Tokens ``[M, L]`` and what each says by itself ``-> [M]``, what they say together."""
-    before, second = (F.pad(tokens, (k, 0))[:, : tokens.shape[1]] for k in (1, 2))
-    doubled = before == VERY
-    turned = (before == NOT) | (doubled & (second == NOT))
-    weight = torch.where(doubled, 2.0, 1.0) * torch.where(turned, -1.0, 1.0)
-    later = (tokens == BUT).cumsum(1) > 0
-    return (meanings * weight * torch.where(later, 2.0, 1.0)).sum(1)
+def rating(tokens: Tensor, token_scores: Tensor) -> Tensor:
+    """Tokens ``[M, L]`` and their scores ``[M, L] -> [M]``: the ratings, without noise."""
+    previous, second_previous = (F.pad(tokens, (k, 0))[:, : tokens.shape[1]] for k in (1, 2))
+    doubled = previous == VERY
+    negated = (previous == NOT) | (doubled & (second_previous == NOT))
+    weight = torch.where(doubled, 2.0, 1.0) * torch.where(negated, -1.0, 1.0)
+    after_but = (tokens == BUT).cumsum(1) > 0
+    return (token_scores * weight * torch.where(after_but, 2.0, 1.0)).sum(1)

@@ -1,4 +1,4 @@
-"""Small images of coloured shapes, made up.
+"""Small synthetic images of coloured shapes.
 
 Shapes: M images, C channels.
 """
@@ -16,29 +16,29 @@ from wflow_core.interfaces.task import Signature, Split, Task
 from wflow_plugins.objectives import Classification
 
 CLASSES = 4
-SMALLEST, LARGEST = 0.25, 0.4
-"""Radius of a shape, as a part of the shorter side."""
+MIN_RADIUS, MAX_RADIUS = 0.25, 0.4
+"""Radius of a shape, as a fraction of the shorter side."""
 
 
 class Shapes(Task):
-    """Disk, frame, upright cross or slanting cross, whatever its place, size and colour.
+    """Classification of disk, frame, upright cross and diagonal cross.
 
-    The shape's channels have a random brightness each, on a dark ground, under Gaussian noise.
-    There are as many images for testing as for training, and a quarter as many for validation.
-    Channels are standardised by those of `train`. For trying out networks of images without a
-    download: a small convolution learns it in seconds.
+    Position, size and brightness per channel are random, on a dark background with Gaussian noise.
+    `test` has as many images as `train`, `val` a quarter as many. Channels are standardised by the
+    statistics of `train`. For tests of image networks without a download: a small convolutional
+    network learns it in seconds.
     """
 
     class Config(Options):
         n: int = Field(1000, ge=16, description="training images")
-        channels: int = Field(3, ge=1, description="channels of an image")
-        height: int = Field(16, ge=8, description="rows of an image")
-        width: int = Field(16, ge=8, description="columns of an image")
+        channels: int = Field(3, ge=1, description="image channels")
+        height: int = Field(16, ge=8, description="image height in pixels")
+        width: int = Field(16, ge=8, description="image width in pixels")
         noise: float = Field(
-            0.1, ge=0, description="standard deviation of the noise; the brightest shape has 1"
+            0.1, ge=0, description="standard deviation of the noise; the maximum brightness is 1"
         )
         data_seed: int = Field(
-            0, ge=0, description="seed of the data; not the run's, to compare seeds"
+            0, ge=0, description="seed of the data, independent of the run's seed"
         )
 
     objective = Classification()
@@ -50,27 +50,27 @@ class Shapes(Task):
     def load(self) -> Mapping[str, Split]:
         n, generator = self.config.n, torch.Generator().manual_seed(self.config.data_seed)
         sizes = {"train": n, "val": n // 4, "test": n}
-        drawn = {name: self._images(size, generator) for name, size in sizes.items()}
-        train, axes = drawn["train"].x, (0, 2, 3)
+        splits = {name: self._images(size, generator) for name, size in sizes.items()}
+        train, axes = splits["train"].x, (0, 2, 3)
         mean, std = train.mean(axes, keepdim=True), train.std(axes, keepdim=True)
-        return {name: Split((split.x - mean) / std, split.y) for name, split in drawn.items()}
+        return {name: Split((split.x - mean) / std, split.y) for name, split in splits.items()}
 
     def _images(self, n: int, generator: torch.Generator) -> Split:
-        """As many of each class, up to one, in random order."""
+        """``n`` images in random order, with equally many of each class, up to one."""
         o = self.config
         y = torch.randperm(n, generator=generator) % CLASSES
-        size, down, right = torch.rand(3, n, 1, 1, generator=generator)
-        radius = min(o.height, o.width) * (SMALLEST + (LARGEST - SMALLEST) * size)
-        v = _from_centre(o.height, down, radius).view(n, -1, 1)
-        u = _from_centre(o.width, right, radius).view(n, 1, -1)
-        inside = shapes(*torch.broadcast_tensors(u, v))[y, torch.arange(n)]
+        size, vertical, horizontal = torch.rand(3, n, 1, 1, generator=generator)
+        radius = min(o.height, o.width) * (MIN_RADIUS + (MAX_RADIUS - MIN_RADIUS) * size)
+        v = _relative_pixels(o.height, vertical, radius).view(n, -1, 1)
+        u = _relative_pixels(o.width, horizontal, radius).view(n, 1, -1)
+        mask = contains_point(*torch.broadcast_tensors(u, v))[y, torch.arange(n)]
         colour = 0.4 + 0.6 * torch.rand(n, o.channels, 1, 1, generator=generator)
         noise = torch.randn(n, o.channels, o.height, o.width, generator=generator)
-        return Split(colour * inside.unsqueeze(1) + o.noise * noise, y)
+        return Split(colour * mask.unsqueeze(1) + o.noise * noise, y)
 
 
-def shapes(u: Tensor, v: Tensor) -> Tensor:
-    """``[4, ...]``: whether points, in radii from the centre, lie in the shape of each class."""
+def contains_point(u: Tensor, v: Tensor) -> Tensor:
+    """``[4, ...]``: whether points (u, v), in radii from the centre, are in each class' shape."""
     disk = u.square() + v.square() <= 1
     square = torch.maximum(u.abs(), v.abs())
     slanting = (u + v) * 0.5**0.5, (u - v) * 0.5**0.5
@@ -81,7 +81,7 @@ def _cross(u: Tensor, v: Tensor) -> Tensor:
     return (torch.minimum(u.abs(), v.abs()) <= 0.25) & (torch.maximum(u.abs(), v.abs()) <= 1)
 
 
-def _from_centre(side: int, drawn: Tensor, radius: Tensor) -> Tensor:
-    """``[M, 1, side]``: pixels of one axis in radii from a centre whose shape lies inside."""
-    centre = radius + drawn * (side - 1 - 2 * radius)
+def _relative_pixels(side: int, position: Tensor, radius: Tensor) -> Tensor:
+    """``[M, 1, side]``: pixels of one axis, in radii from a centre inside the image."""
+    centre = radius + position * (side - 1 - 2 * radius)
     return (torch.arange(side) - centre) / radius

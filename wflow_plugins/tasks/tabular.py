@@ -14,60 +14,60 @@ from wflow_core.interfaces.component import Options
 from wflow_core.interfaces.task import Split
 from wflow_plugins.tasks.splitting import split_off
 
-Rows = dict[str, tuple[np.ndarray, np.ndarray]]
+SplitArrays = dict[str, tuple[np.ndarray, np.ndarray]]
 """Features and targets of each split."""
 
 
 class TabularOptions(Options):
-    """How a table is split."""
+    """Options of the splits of a table."""
 
-    test: float = Field(0.2, gt=0, lt=1, description="fraction of the rows kept for testing")
-    val: float = Field(0.2, gt=0, lt=1, description="fraction of the rest kept for validation")
+    test: float = Field(0.2, gt=0, lt=1, description="fraction of the rows for testing")
+    val: float = Field(0.2, gt=0, lt=1, description="fraction of the remaining rows for validation")
     split_seed: int = Field(
-        0, ge=0, lt=2**32, description="seed of the splits; not the run's, to compare seeds"
+        0, ge=0, lt=2**32, description="seed of the splits, independent of the run's seed"
     )
 
 
 def classification_splits(
-    x: np.ndarray, y: np.ndarray, options: TabularOptions, alike: bool = False
+    x: np.ndarray, y: np.ndarray, options: TabularOptions, shared_moments: bool = False
 ) -> dict[str, Split]:
-    """Rows ``x [M, F]``, classes ``y [M]`` as train, val and test, stratified by class.
+    """Splits train, val and test of ``x [M, F]`` and classes ``y [M]``, stratified by class.
 
     Args:
-        alike: the features are of one kind, such as pixels, and share one mean and deviation.
+        shared_moments: standardise all features by one mean and standard deviation, as pixels.
 
     Raises:
-        DataError: the fractions leave a split without a row of each class.
+        DataError: a split would lack a class.
     """
     rows = _rows(x, y, options, stratified=True)
-    mean, std = _moments(rows["train"][0], None if alike else 0)
+    mean, std = _moments(rows["train"][0], None if shared_moments else 0)
     return {
         name: Split(
-            torch.as_tensor((of_x - mean) / std, dtype=torch.float32),
-            torch.as_tensor(of_y, dtype=torch.int64),
+            torch.as_tensor((features - mean) / std, dtype=torch.float32),
+            torch.as_tensor(targets, dtype=torch.int64),
         )
-        for name, (of_x, of_y) in rows.items()
+        for name, (features, targets) in rows.items()
     }
 
 
 def regression_splits(x: np.ndarray, y: np.ndarray, options: TabularOptions) -> dict[str, Split]:
-    """Rows ``x [M, F]``, values ``y [M, C]`` as train, val and test; both are standardised.
+    """Splits train, val and test of ``x [M, F]`` and values ``y [M, C]``, both standardised.
 
     Raises:
-        DataError: the fractions leave a split without a row.
+        DataError: a split would be empty.
     """
     rows = _rows(x, y, options, stratified=False)
-    (mean, std), (centre, scale) = (_moments(of, 0) for of in rows["train"])
+    (mean, std), (target_mean, target_std) = (_moments(values, 0) for values in rows["train"])
     return {
         name: Split(
-            torch.as_tensor((of_x - mean) / std, dtype=torch.float32),
-            torch.as_tensor((of_y - centre) / scale, dtype=torch.float32),
+            torch.as_tensor((features - mean) / std, dtype=torch.float32),
+            torch.as_tensor((targets - target_mean) / target_std, dtype=torch.float32),
         )
-        for name, (of_x, of_y) in rows.items()
+        for name, (features, targets) in rows.items()
     }
 
 
-def _rows(x: np.ndarray, y: np.ndarray, options: TabularOptions, stratified: bool) -> Rows:
+def _rows(x: np.ndarray, y: np.ndarray, options: TabularOptions, stratified: bool) -> SplitArrays:
     seed, labels = options.split_seed, y if stratified else None
     try:
         rest, test = split_off(np.arange(len(x)), options.test, labels, seed)
@@ -75,11 +75,11 @@ def _rows(x: np.ndarray, y: np.ndarray, options: TabularOptions, stratified: boo
     except DataError as error:
         fractions = f"task.test {options.test} and task.val {options.val}"
         raise DataError(f"{fractions} cannot split {len(x)} rows: {error}") from error
-    places = {"train": train, "val": val, "test": test}
-    return {name: (x[of], y[of]) for name, of in places.items()}
+    indices = {"train": train, "val": val, "test": test}
+    return {name: (x[index], y[index]) for name, index in indices.items()}
 
 
 def _moments(values: np.ndarray, axis: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation; 1 for what does not vary."""
+    """Mean, and standard deviation, or 1 where values are constant."""
     std = values.std(axis)
     return values.mean(axis), np.where(std > 0, std, 1.0)

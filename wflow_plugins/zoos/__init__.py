@@ -1,1 +1,1 @@
-"""Built-in zoos, one a file; registered in pyproject.toml like anybody's."""
+"""Built-in zoos, one per file, registered by entry points like those of any package."""

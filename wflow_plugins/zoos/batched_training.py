@@ -104,7 +104,11 @@ class BatchedTraining:
 
 
 def batches(
-    data: Split, epochs: int, batch_size: int, generator: torch.Generator, num_orders: int | None = None
+    data: Split,
+    epochs: int,
+    batch_size: int,
+    generator: torch.Generator,
+    num_orders: int | None = None,
 ) -> Iterator[Split]:
     """Shuffled batches ``[B, *inputs]`` of several passes over a split.
 

@@ -1,4 +1,4 @@
-"""One file of a folder of checkpoints: its networks, and what is noted of it.
+"""One checkpoint file: its networks and its provenance.
 
 Shapes: n networks of the file, P weights, Q buffer entries.
 """
@@ -20,18 +20,18 @@ from wflow_core.interfaces.architecture import Architecture
 from wflow_core.weights import WeightLayout
 from wflow_plugins.streaming.memory import format_bytes
 from wflow_plugins.zoos.checkpoint_files import load_tensors
-from wflow_plugins.zoos.state_dict_matching import match_state_dict, map_names
+from wflow_plugins.zoos.state_dict_matching import map_names, match_state_dict
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file that was read.
+    """A checkpoint file.
 
     Attributes:
         weights, buffers: ``[n, P]`` and ``[n, Q]``.
-        run, step: what its name says of the training run; no run, where it says nothing.
-        tensors: type and shape of each tensor by its name.
-        ignored: names of those that the architecture leaves out.
+        run, step: training run and step from the file name; run is None without a name pattern.
+        tensors: dtype and shape of each tensor in the file, by name.
+        ignored: names of the tensors that the architecture ignores.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Checkpoint:
     ignored: list[str]
 
     def provenance_entry(self, previous: list[dict[str, Any]]) -> dict[str, Any]:
-        """What is noted of it, with the rows of the zoo that came from it."""
+        """The provenance of the file, with its rows of the zoo, after ``previous`` files."""
         start = previous[-1]["rows"][1] if previous else 0
         return {
             "file": self.name,
@@ -64,21 +64,21 @@ def read_checkpoint(
     name_pattern: str | None,
     max_bytes: int | None = None,
 ) -> Checkpoint:
-    """Read a file and fit its tensors to an architecture; nothing that it holds is run.
+    """Read a file and match its tensors to an architecture, without running code in the file.
 
     Args:
-        name: of the file within its folder.
-        name_pattern: regular expression of that name, with the group ``run`` and perhaps ``step``.
-        max_bytes: that a file may have.
+        name: path of the file relative to its folder.
+        name_pattern: regular expression of the name, with the group ``run``, optionally ``step``.
+        max_bytes: maximum size of the file.
 
     Raises:
-        DataError: it is too large, cannot be read, or does not fit.
+        DataError: the file is too large, cannot be read, or does not match the architecture.
     """
     run, step = _run_and_step(name.removesuffix(path.suffix), name_pattern)
     if max_bytes is not None and path.is_file() and (size := path.stat().st_size) > max_bytes:
         raise DataError(
-            f"{format_bytes(size)} are more than --memory leaves for one file, {format_bytes(max_bytes)}; "
-            "save each network to a file of its own, or give more"
+            f"the file has {format_bytes(size)}, but --memory allows {format_bytes(max_bytes)} "
+            "per file; save each network to a file of its own, or increase --memory"
         )
     data = _content(path)
     tensors = load_tensors(data, path.suffix == ".safetensors")
@@ -99,20 +99,20 @@ def _run_and_step(name: str, name_pattern: str | None) -> tuple[str | None, int]
     step = groups.get("step") or "0"
     if not groups.get("run") or not step.isdecimal() or int(step) >= 2**63:
         raise DataError(
-            f"its name {name!r} gives no run, or no step that is a whole number, by zoo.name_pattern "
+            f"its name {name!r} gives no run, or no integer step, by zoo.name_pattern "
             f"{name_pattern!r}"
         )
     return groups["run"], int(step)
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a file, read once, so that what is hashed is what is used."""
+    """The bytes of a file, read once, so that hash and tensors are of the same bytes."""
     with _readable(path):
         return path.read_bytes()
 
 
 def hash_file(path: Path) -> str:
-    """Its SHA-256, a piece at a time."""
+    """The SHA-256 of a file, read in chunks."""
     with _readable(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -120,7 +120,7 @@ def hash_file(path: Path) -> str:
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
     if not path.is_file():
-        raise DataError(f"{path}: is no file")
+        raise DataError(f"{path}: is not a file")
     try:
         yield
     except (OSError, MemoryError) as error:

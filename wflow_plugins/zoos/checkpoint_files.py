@@ -1,8 +1,8 @@
-"""From the bytes of a checkpoint to named tensors, without running anything that is in it.
+"""Named tensors from the bytes of a checkpoint, without running code in it.
 
-Safetensors hold no code. Torch's files are read with ``weights_only=True``, which builds tensors
-and plain containers and refuses every other object. Tensors are only looked at here: their
-values are copied where they have proven to fit (``state_fit.py``).
+Safetensors contain no code. Files of ``torch.save`` are read with ``weights_only=True``, which
+allows tensors and plain containers only. Values are copied later, once they match the architecture
+(``state_dict_matching.py``).
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from torch import Tensor
 from wflow_core.errors import DataError
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
-"""Names under which checkpoints keep their state dict; Lightning's is the first."""
+"""Keys of the state dict in a checkpoint; Lightning's is the first."""
 SAVE_AGAIN = "save model.state_dict() alone, as safetensors or by torch.save"
 
 
 def load_tensors(data: bytes, safetensors_format: bool) -> dict[str, Tensor]:
-    """The state dict in the bytes of a file; tensors may be views, and share memory.
+    """The state dict in the bytes of a file; tensors may be views that share memory.
 
     Args:
-        safe: the bytes are safetensors; else what ``torch.save`` writes.
+        safetensors_format: whether the bytes are safetensors, or from ``torch.save``.
 
     Raises:
-        DataError: the bytes hold code, are cut short or damaged, or hold no state dict of plain
-            tensors.
+        DataError: the bytes contain code, are truncated or damaged, or contain no state dict of
+            plain tensors.
     """
     try:
         content = safetensors.torch.load(data) if safetensors_format else _load_torch(data)
     except DataError:
         raise
-    except Exception as error:  # a damaged file raises whatever its damage leads to
+    except Exception as error:  # damaged files raise arbitrary errors
         raise DataError(_describe_error(error, safetensors_format)) from error
     tensors = _state_dict(content)
     for name, tensor in tensors.items():
@@ -53,44 +53,48 @@ def _load_torch(data: bytes) -> Any:
     if data[:2] == b"PK":
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
-        # Torch stores entries as they are, so that none can grow beyond the file.
+        # Torch stores entries uncompressed, so none can be larger than the file.
         uncompressed = all(e.compress_type == zipfile.ZIP_STORED for e in entries)
         if not uncompressed or sum(e.file_size for e in entries) > len(data):
             raise DataError(f"refused: its entries are compressed or overlap; {SAVE_AGAIN}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of formats that are refused anyway
+        warnings.simplefilter("ignore")  # about formats that raise anyway
         return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
 def _describe_error(error: Exception, safetensors_format: bool) -> str:
-    """Torch's own words may advise to load the file unsafely; such words are not passed on."""
+    """The error message; torch's own may advise to load the file unsafely and is not repeated."""
     message = " ".join(str(error).split())
     match = re.search(r"GLOBAL (\S+)", message)
     if isinstance(error, pickle.UnpicklingError) or "weights_only" in message:
-        found = f"the pickled object {match[1]}" if match else "more than tensors in containers"
-        return f"refused, and nothing of it was run: it holds {found}; {SAVE_AGAIN}"
+        content = f"the pickled object {match[1]}" if match else "more than tensors in containers"
+        return f"refused without running it: it contains {content}; {SAVE_AGAIN}"
     kind = "safetensors file" if safetensors_format else "file of torch.save"
-    return f"no whole {kind} ({message[:150] or type(error).__name__}); copy it anew, or {SAVE_AGAIN}"
+    reason = message[:150] or type(error).__name__
+    return f"not a complete {kind} ({reason}); copy it again, or {SAVE_AGAIN}"
 
 
 def _state_dict(content: Any) -> dict[str, Tensor]:
-    """The state dict itself, out of what it may be wrapped in."""
+    """The state dict in the content of a file, in the order of names: a safetensors file has no
+    order of its own."""
     if isinstance(content, Mapping):
-        content = next((content[w] for w in WRAPPERS if isinstance(content.get(w), Mapping)), content)
+        content = next(
+            (content[w] for w in WRAPPERS if isinstance(content.get(w), Mapping)), content
+        )
     if not isinstance(content, Mapping) or not content:
         got = "an empty one" if isinstance(content, Mapping) else type(content).__name__
-        raise DataError(f"wanted a state dict, got {got}; {SAVE_AGAIN}")
+        raise DataError(f"expected a state dict, got {got}; {SAVE_AGAIN}")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise DataError(
-                f"wanted tensors by name, at the top or under one of {', '.join(WRAPPERS)}; got "
+                f"expected tensors by name, at the top or in one of {', '.join(WRAPPERS)}; got "
                 f"{name!r}: {type(value).__name__}; {SAVE_AGAIN}"
             )
-    return dict(content)
+    return dict(sorted(content.items()))
 
 
 def _unsupported_property(tensor: Tensor, size: int) -> str | None:
-    """What keeps a tensor from being plain dense numbers in memory, which its file held."""
+    """The property of a tensor that is not supported; None for dense real numbers in memory."""
     if tensor.is_quantized:
         return "is quantized"
     if tensor.layout is not torch.strided or tensor.is_nested:
@@ -102,5 +106,5 @@ def _unsupported_property(tensor: Tensor, size: int) -> str | None:
     if type(tensor) not in (Tensor, torch.nn.Parameter):
         return f"is a {type(tensor).__name__}"
     if tensor.untyped_storage().nbytes() > size:
-        return "claims more memory than its file has"
+        return "declares more memory than its file has"
     return None

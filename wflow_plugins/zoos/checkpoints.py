@@ -1,4 +1,4 @@
-"""A zoo of networks that were trained elsewhere, from the files of a folder."""
+"""A zoo of externally trained networks, from a folder of checkpoint files."""
 
 from __future__ import annotations
 
@@ -24,40 +24,39 @@ from wflow_plugins.zoos.metadata_table import MetadataTable, read_metadata
 
 PATTERNS = ("*.safetensors", "*.pt", "*.pth", "*.ckpt", "*.th")
 MAX_MESSAGES = 5
-"""Files that one message tells of."""
+"""Maximum number of files in an error message."""
 
 
 class Checkpoints(StreamedZoo):
-    """State dicts from the files of a folder; nothing that a file holds is run.
+    """State dicts from the files of a folder, without running code in the files.
 
-    A file is safetensors (by its name), or what ``torch.save`` wrote: a state dict, or one under
-    ``state_dict``, ``model_state_dict`` or ``model``, as Lightning's; a prefix that all names
-    share, such as ``module.``, is left out. Stacked tensors ``[N, *shape]``, as ``wflow sample``
-    writes them, are N networks. All files are checked before the zoo is made.
+    A file is safetensors (by its suffix) or from ``torch.save``: a state dict, or one under the key
+    ``state_dict`` (as Lightning's), ``model_state_dict`` or ``model``. A common prefix of all
+    names, such as ``module.``, is removed. Stacked tensors ``[N, *shape]``, as ``wflow sample``
+    writes them, are N networks. All files are checked before the zoo is created.
     """
 
     _sources: list[dict[str, Any]] | None = None
 
     class Config(Options):
-        folder: str = Field(description="folder of the files, from where wflow is started")
+        folder: str = Field(description="folder of the files, relative to the working directory")
         pattern: str | None = Field(
             None,
-            description=f"glob of the files in it; by default `{'`, `'.join(PATTERNS)}`",
+            description=f"glob of the files in the folder; by default `{'`, `'.join(PATTERNS)}`",
         )
         name_pattern: str | None = Field(
             None,
-            description="regular expression of a whole file name without its ending, with the "
-            "group `run` and perhaps `step`, such as `(?P<run>\\w+)-step(?P<step>\\d+)`; by "
-            "default each network is a training run of its own",
+            description="regular expression of the entire file name without suffix, with the group "
+            "`run` and optionally `step`, such as `(?P<run>\\w+)-step(?P<step>\\d+)`; by default "
+            "each network is a training run of its own",
         )
-
         metadata: str | None = Field(
             None,
             description="CSV or JSON table in the folder: the column `file`, and a column for each "
-            "covariate; `row`, counted from 0, where a file holds several networks",
+            "covariate; also `row`, from 0, where a file contains several networks",
         )
         categories: tuple[str, ...] = Field(
-            (), description="covariates that are categories though their values are numbers"
+            (), description="covariates with numeric values that are categories"
         )
         renamed: ClassVar[Mapping[str, str]] = {"naming": "name_pattern", "records": "metadata"}
 
@@ -66,7 +65,7 @@ class Checkpoints(StreamedZoo):
         def _stays_inside(cls, pattern: str | None) -> str | None:
             parts = PurePosixPath(pattern).parts if pattern is not None else ("*",)
             if not parts or parts[0] == "/" or ".." in parts:
-                raise ValueError("a glob of files inside the folder, such as *.pt or **/last.ckpt")
+                raise ValueError("must be a glob inside the folder, such as *.pt or **/last.ckpt")
             return pattern
 
         @field_validator("name_pattern")
@@ -77,14 +76,14 @@ class Checkpoints(StreamedZoo):
                     re.compile("(?P<run>)" if name_pattern is None else name_pattern).groupindex
                 )
             except re.error as error:
-                raise ValueError(f"no regular expression: {error}") from error
+                raise ValueError(f"not a regular expression: {error}") from error
             if not {"run"} <= groups <= {"run", "step"}:
-                raise ValueError(f"wants the group run and perhaps step, got {sorted(groups)}")
+                raise ValueError(f"needs the group run and optionally step, got {sorted(groups)}")
             return name_pattern
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that are read: while none of them changes, they are not hashed again."""
+        """The files to read; the fingerprint is cached while none of them changes."""
         return (*self._files(), *([self._table.path] if self._table else []))
 
     @property
@@ -124,13 +123,14 @@ class Checkpoints(StreamedZoo):
             self._table.check_all_used([self._name(path) for path in files])
         runs: dict[str | tuple[int, int], int] = {}
         sources: list[dict[str, Any]] = []
-        ignored: dict[str, int] = {}  # told where there are any
+        ignored: dict[str, int] = {}  # reported if there are any
         for number, path in enumerate(files):
             try:
                 checkpoint = read_checkpoint(
                     path, self._name(path), self.architecture, self.config.name_pattern, max_bytes
                 )
-                networks = self._with_covariates(checkpoint.name, self._weight_set(checkpoint, number, runs))
+                networks = self._weight_set(checkpoint, number, runs)
+                networks = self._with_covariates(checkpoint.name, networks)
             except DataError as error:
                 problems.append(f"  {self._name(path)}: {error}")
             else:
@@ -144,23 +144,24 @@ class Checkpoints(StreamedZoo):
             raise DataError(
                 f"{self.config.folder}: {len(problems)} of {len(files)} files cannot be used\n"
                 + "\n".join([*first, f"  and {more} more"] if more > 0 else first)
-                + "\nfix or remove them, or choose others by zoo.pattern"
+                + "\nfix or remove them, or select others by zoo.pattern"
             )
         self._sources = sources
 
     def _weight_set(
         self, checkpoint: Checkpoint, file: int, runs: dict[str | tuple[int, int], int]
     ) -> WeightSet:
-        """Networks of a file; files of one run share it, and without one each is its own."""
+        """The networks of a file; without a run in the name, each is a run of its own."""
         rows = range(len(checkpoint.weights))
-        run = torch.tensor([runs.setdefault(checkpoint.run or (file, row), len(runs)) for row in rows])
+        keys = [checkpoint.run or (file, row) for row in rows]
+        run = torch.tensor([runs.setdefault(key, len(runs)) for key in keys])
         step = torch.full_like(run, checkpoint.step)
         return WeightSet.from_module(
             self.architecture.template, checkpoint.weights, checkpoint.buffers, run, step
         )
 
     def _with_covariates(self, name: str, networks: WeightSet) -> WeightSet:
-        """With the covariates of their file, where there is a table."""
+        """The networks with the covariates of their file, if there is a table."""
         if self._table is None:
             return networks
         categories = {c.name: c.categories for c in self.covariates if c.categories is not None}
@@ -171,11 +172,11 @@ class Checkpoints(StreamedZoo):
         folder, pattern = Path(self.config.folder).expanduser(), self.config.pattern
         patterns = PATTERNS if pattern is None else (pattern,)
         if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; set zoo.folder to the one of the files")
+            raise DataError(f"{folder}: no such folder; set zoo.folder to the folder of the files")
         files = sorted({path for p in patterns for path in folder.glob(p)})
         if not files:
             raise DataError(
-                f"{folder}: holds no file {' or '.join(patterns)}; set zoo.folder or zoo.pattern"
+                f"{folder}: contains no file {' or '.join(patterns)}; set zoo.folder or zoo.pattern"
             )
         return files
 

@@ -1,4 +1,4 @@
-"""From named tensors of a file to flat weights and buffers of an architecture.
+"""Conversion of named tensors to flat weights and buffers of an architecture.
 
 Shapes: N networks of the file, P weights, Q buffer entries.
 """
@@ -16,9 +16,9 @@ from wflow_core.errors import DataError
 from wflow_core.weights.layout import TensorSlot, WeightLayout
 
 MAX_NAMES = 3
-"""Names that a message gives of each kind."""
+"""Maximum number of names of each kind in an error message."""
 COUNTER = "num_batches_tracked"
-"""Buffers that torch starts at 0 where a file is older than they are."""
+"""Suffix of buffers that are 0 by default, since older files lack them."""
 
 
 def map_names(
@@ -26,15 +26,15 @@ def map_names(
     layout: WeightLayout,
     map_checkpoint_key: Callable[[str], str | None],
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """A file's tensors by the names that they have here, and the names of those left out.
+    """A file's tensors by their names in the architecture, and the names of ignored tensors.
 
-    A prefix that all names share (``module.``, ``model.``) goes.
+    A common prefix of all names (``module.``, ``model.``) is removed.
 
     Args:
-        map_checkpoint_key: of the architecture.
+        map_checkpoint_key: method of the architecture.
 
     Raises:
-        DataError: two tensors would have one name.
+        DataError: two tensors have the same name in the architecture.
     """
     renamed: dict[str, Tensor] = {}
     ignored: list[str] = []
@@ -43,7 +43,7 @@ def map_names(
         if new_name is None:
             ignored.append(name)
         elif new_name in renamed:
-            raise DataError(f"holds {new_name!r} twice, once as {name!r}")
+            raise DataError(f"contains {new_name!r} twice, once as {name!r}")
         else:
             renamed[new_name] = tensor
     return renamed, sorted(ignored)
@@ -52,16 +52,15 @@ def map_names(
 def match_state_dict(
     tensors: Mapping[str, Tensor], layout: WeightLayout, buffers: WeightLayout, size: int
 ) -> tuple[Tensor, Tensor]:
-    """``[N, P]`` and ``[N, Q]``, float32, owning their memory.
-
-    Tensors are of one network, N = 1, or of N that are stacked as ``[N, *shape]``, which is how
-    ``wflow sample`` writes them.
+    """Weights ``[N, P]`` and buffers ``[N, Q]``, float32, in new memory.
 
     Args:
-        size: bytes of the file; stacked tensors that are expanded beyond it are refused.
+        tensors: of one network (N = 1), or of N networks stacked as ``[N, *shape]``, as ``wflow
+            sample`` writes them.
+        size: bytes of the file; stacked tensors must not be larger (by expanded views).
 
     Raises:
-        DataError: a name, shape, type or value does not fit; says which.
+        DataError: a name, shape, dtype or value does not match; names it.
     """
     state = _without_aliases(dict(tensors), [layout, buffers])
     counters = {s.name: torch.zeros(s.shape) for s in buffers.slots if s.name.endswith(COUNTER)}
@@ -69,19 +68,23 @@ def match_state_dict(
     slots = {slot.name: slot for slot in (*layout.slots, *buffers.slots)}
     n = _check_shapes(state, slots)
     if n is not None and sum(t.nbytes for t in state.values()) > size:
-        raise DataError(f"claims {n} networks, which are more bytes than the file's {size}")
-    whole = {name: _checked_values(name, t, name in layout.by_name) for name, t in state.items()}
-    lead = () if n is None else (n,)
-    absent = {
-        name: t.expand((*lead, *t.shape)) for name, t in counters.items() if name not in whole
+        raise DataError(f"declares {n} networks, which need more than the file's {size} bytes")
+    checked = {name: _checked_values(name, t, name in layout.by_name) for name, t in state.items()}
+    batch_shape = () if n is None else (n,)
+    missing_counters = {
+        name: t.expand((*batch_shape, *t.shape))
+        for name, t in counters.items()
+        if name not in checked
     }
-    weights, of_buffers = (kind.flatten(whole | absent) for kind in (layout, buffers))
+    weights, buffer_values = (
+        target.flatten(checked | missing_counters) for target in (layout, buffers)
+    )
     rows = 1 if n is None else n
-    return weights.reshape(rows, layout.size), of_buffers.reshape(rows, buffers.size)
+    return weights.reshape(rows, layout.size), buffer_values.reshape(rows, buffers.size)
 
 
 def _without_prefix(tensors: Mapping[str, Tensor], layout: WeightLayout) -> dict[str, Tensor]:
-    """Leading parts that all names share go, until a name is one of the architecture's."""
+    """Tensors without common prefixes of all names, until one is a name of the architecture."""
     state, names = dict(tensors), layout.by_name.keys()
     while not state.keys() & names:
         prefixes = {name.partition(".")[0] for name in state}
@@ -94,19 +97,24 @@ def _without_prefix(tensors: Mapping[str, Tensor], layout: WeightLayout) -> dict
 def _without_aliases(
     state: dict[str, Tensor], layouts: Iterable[WeightLayout]
 ) -> dict[str, Tensor]:
-    """A tied tensor under its first name; under further ones it must be the same."""
+    """Tied tensors under their first name only; their other entries must be equal."""
     for alias, name in (pair for layout in layouts for pair in layout.aliases):
         if alias not in state:
             continue
         tensor = state.pop(alias)
         original = state.setdefault(name, tensor)
         if tensor.shape != original.shape or not torch.equal(tensor, original):
-            raise DataError(f"{alias!r} and {name!r} are one tensor here, and differ in the file")
+            raise DataError(
+                f"{alias!r} and {name!r} are one tensor of the architecture, but differ in the file"
+            )
     return state
 
 
 def _check_names(
-    state: Mapping[str, Tensor], layout: WeightLayout, buffers: WeightLayout, optional: Iterable[str]
+    state: Mapping[str, Tensor],
+    layout: WeightLayout,
+    buffers: WeightLayout,
+    optional: Iterable[str],
 ) -> None:
     known = layout.by_name.keys() | buffers.by_name.keys()
     missing = sorted(known - state.keys() - set(optional))
@@ -118,11 +126,11 @@ def _check_names(
         hints = (_with_hint(name, missing or sorted(known)) for name in unexpected)
         problems.append(f"has the unexpected {_join_some(hints, len(unexpected))}")
     if problems:
-        raise DataError(f"{', and '.join(problems)}; another architecture made it")
+        raise DataError(f"{', and '.join(problems)}; it is of another architecture")
 
 
 def _check_shapes(state: Mapping[str, Tensor], slots: Mapping[str, TensorSlot]) -> int | None:
-    """How many networks are stacked; None for one that is not stacked."""
+    """The number of stacked networks; None for a single, unstacked network."""
     if all(tuple(t.shape) == slots[name].shape for name, t in state.items()):
         return None
     stacked = {len(t) if t.ndim else 0 for t in state.values()}
@@ -130,19 +138,24 @@ def _check_shapes(state: Mapping[str, Tensor], slots: Mapping[str, TensorSlot]) 
         (n,) = stacked
         if n:
             return n
-        raise DataError("holds no network: its stacked tensors have length 0")
+        raise DataError("contains no network: its stacked tensors have length 0")
     wrong = [
         f"{name!r} {tuple(t.shape)}, not {slots[name].shape}"
         for name, t in state.items()
         if tuple(t.shape) != slots[name].shape
     ]
-    raise DataError(f"wrong shapes: {_join_some(wrong, len(wrong))}; other widths or another task")
+    shapes = _join_some(wrong, len(wrong))
+    raise DataError(f"wrong shapes: {shapes}; check the task and the widths of the architecture")
 
 
 def _checked_values(name: str, tensor: Tensor, weight: bool) -> Tensor:
-    """The values in float32, contiguous: strides and shared memory end here."""
+    """The values in float32, contiguous, without shared memory.
+
+    Raises:
+        DataError: they are not finite, or weights are not floating point.
+    """
     if weight and not tensor.is_floating_point():
-        raise DataError(f"{name!r} is of {str(tensor.dtype)[6:]}; weights are floating point")
+        raise DataError(f"{name!r} is {str(tensor.dtype)[6:]}; weights must be floating point")
     values = tensor.detach().to(torch.float32).contiguous()
     if not bool(values.isfinite().all()):
         raise DataError(f"{name!r} has NaN or infinite values (in float32)")

@@ -84,7 +84,9 @@ class Train(ZooSource):
         for step, batch in enumerate(self._batches(data, n, generator), start=1):
             training.step(batch, per_network=not o.shared_batches)
             after_discarded = step > per_epoch * snapshots.discard_epochs
-            if step == total or (snapshots.every and after_discarded and step % snapshots.every == 0):
+            if step == total or (
+                snapshots.every and after_discarded and step % snapshots.every == 0
+            ):
                 steps = torch.full_like(initial.step, step)
                 kept.append(replace(training.snapshot(), step=steps, initial=initial.weights))
             if step % -(-total // MAX_REPORTS) == 0 or step == total:

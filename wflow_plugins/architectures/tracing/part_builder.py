@@ -117,9 +117,9 @@ class PartBuilder:
 
     def _fixed_axis(self, value: Value, axis: int, size: int) -> Axis:
         """A fixed axis: a group of its own, or None for kernel positions."""
-        place = (str(value.parameter), axis)
-        has_units = place in self.t.read_axes or place in self.t.written_axes
-        if place in self.t.kernel_axes or (size == 1 and not has_units):
+        key = (str(value.parameter), axis)
+        has_units = key in self.t.read_axes or key in self.t.written_axes
+        if key in self.t.kernel_axes or (size == 1 and not has_units):
             return None
         return ((self._fixed_group(value, axis, size), 0, size),)
 
@@ -129,8 +129,8 @@ class PartBuilder:
         roots = () if factor is None else tuple(self.t.units.root[factor.atoms].tolist())
         if roots in self.group_names:
             return self.group_names[roots]
-        place, layer = (str(value.parameter), axis), str(value.parameter).rpartition(".")[0]
-        written, read = place in self.t.written_axes, place in self.t.read_axes
+        key, layer = (str(value.parameter), axis), str(value.parameter).rpartition(".")[0]
+        written, read = key in self.t.written_axes, key in self.t.read_axes
         role = "input" if read else "output" if written else "rows"
         name, number = f"{layer or value.parameter}.{role}", 1
         while name in self.fixed_groups:

@@ -108,7 +108,7 @@ def _group_and_build(
 ) -> tuple[Grouping, list[UnscaledPart], dict[str, Group]]:
     """Groups, the parts that express them, and the fixed groups of the parts.
 
-    Units that no part can express are fixed, and groups made anew, until parts express all.
+    Repeated after fixing units that no part can express, until parts express all groups.
     """
     while True:
         grouping = group_units(t)
