@@ -134,7 +134,8 @@ RUNS: dict[str, dict[str, str]] = {
     | {
         "zoo": "{type: checkpoints, folder: networks}",
         "canonicalizers": "[activation_matching]",
-        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, losses: [{type: function, num_inputs: 16}]}",
+        "train": "{iterations: 20, evaluate_every: 10, batch_size: 8, "
+        "losses: [{type: function, num_inputs: 16}]}",
     },
     "memory": FLAT
     | {

@@ -11,13 +11,14 @@ from torch import nn
 
 from wflow_core import registry
 from wflow_core.interfaces.task import Signature
-from wflow_core.testing import CONTRACTS, MetricContract, ZooContract
+from wflow_core.testing import CONTRACTS, ArchitectureContract, MetricContract, ZooContract
 from wflow_core.testing.contract import Contract
 from wflow_core.testing.fixtures import small_task
 from wflow_core.testing.worlds import SEGMENTED, SMALL
 from wflow_core.weights import WeightSet
 from wflow_plugins.architectures.vit import Vit
 from wflow_plugins.likelihood.log_prob import LogProb
+from wflow_plugins.matching.graph_action import act_on_blocks
 from wflow_plugins.stages.trained_flow import NetworkFlow
 from wflow_plugins.zoos.gaussian import GaussianZoo
 from wflow_plugins.zoos.train import Train
@@ -28,6 +29,7 @@ OPTIONS = {
     ("task", "fashion_mnist"): {"data_dir": "images", "flat": False},
     ("task", "cifar10"): {"data_dir": "records"},
     ("condition", "covariates"): {"names": ["loss", "kind"]},
+    ("canonicalizer", "sinkhorn_rebasin"): {"iterations": 20},
     ("zoo", "checkpoints"): {"folder": "networks"},
     ("zoo", "train"): {"networks": 6, "epochs": 2},
     ("zoo", "gaussian"): {"networks": 8},
@@ -77,6 +79,17 @@ def stage_spec(name: str) -> str:
     return tiny(**{**needs_flow, "hooks": None, **absent, **lines})
 
 
+class GraphContract(ArchitectureContract):
+    """The action on weights is that on the nodes of their graph, too."""
+
+    def test_acting_on_weights_is_acting_on_nodes(self) -> None:
+        weights, _, element = self._moved()
+        symmetry = self.architecture().symmetry
+        by_nodes = act_on_blocks(symmetry, symmetry.graph.split(weights), element)
+        for name, block in symmetry.graph.split(symmetry.act(weights, element)).items():
+            torch.testing.assert_close(block, by_nodes[name])
+
+
 class UnionContract(ZooContract):
     """Two zoos, which the options hold."""
 
@@ -115,7 +128,6 @@ def _attention(_: object, width: int = 1) -> Vit:
     return Vit(Signature((2, 4, 4), 2), patch=2, width=6 * width, heads=3, depth=1)
 
 
-CLASSES: dict[tuple[str, str], type[Contract]] = {("zoo", "union"): UnionContract}
 # What else the contract is told, where its own small world will not do.
 WORLDS: dict[tuple[str, str], dict[str, Any]] = {
     ("zoo", "checkpoints"): {"worlds": (SMALL,)},
@@ -138,9 +150,8 @@ WORLDS["stage", "sample"]["unread"] = {"zoo"}  # without a condition
 def contract_of(plugin: registry.Plugin) -> type[Contract]:
     """The contract of its kind, for one plugin."""
     key = plugin.kind, plugin.name
-    contract = CLASSES.get(key, CONTRACTS[plugin.kind])
-    if plugin.kind == "metric":
-        contract = ClassMetricContract
+    classes = CONTRACTS | {"architecture": GraphContract, "metric": ClassMetricContract}
+    contract = UnionContract if key == ("zoo", "union") else classes[plugin.kind]
     options = OPTIONS.get(key, contract.options)
     component = registry.load(plugin.kind, plugin.name)
     own = {"component": component, "options": options} | WORLDS.get(key, {})

@@ -13,7 +13,7 @@ from wflow_plugins.architectures.tracing.verify import read_part
 
 
 def fingerprint(symmetry: Symmetry) -> list[Any]:
-    """Of each permutable group its shape and scaling, the weights of each unit, and those it scales."""
+    """Shape and scaling of each permutable group, the weights of its units, and those it scales."""
     return sorted(_of_group(symmetry, name) for name in symmetry.permutable)
 
 

@@ -163,7 +163,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "many": (lambda: LONG, "'layers.2.weight' and 6 more; it is of another architecture"),
     "shape": (
         change(NAME, torch.ones(5, 31)),
-        "wrong shapes: 'fc1.weight' (5, 31), not (5, 30); check the task and the widths of the architecture",
+        "wrong shapes: 'fc1.weight' (5, 31), not (5, 30); check the task and the widths",
     ),
     "no networks": (
         lambda: {name: t.expand(0, *t.shape) for name, t in state().items()},

@@ -17,7 +17,7 @@ import pytest
 from plugin_support import distribution, refused, wflow
 
 from wflow_core import registry
-from wflow_core.cli import inspection
+from wflow_plugins.commands import inspection
 
 PACKAGE = Path(__file__).parents[1] / "examples" / "plugin"
 SPEC = PACKAGE / "example.yaml"

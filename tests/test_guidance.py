@@ -98,7 +98,7 @@ def test_rows_in_chunks_are_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_subset_is_of_its_size_and_always_the_same() -> None:
     x, guidance = points(), make(batch_size=7)
-    assert len(guidance._data_for(x, HALF)) == 7
+    assert len(guidance._data_at(x, HALF)) == 7
     assert torch.equal(guidance.drift(x, HALF), make(batch_size=7).drift(x, torch.tensor(0.1)))
     assert not torch.equal(guidance.drift(x, HALF), make().drift(x, HALF))
     torch.testing.assert_close(make(batch_size=500).drift(x, HALF), make().drift(x, HALF))
@@ -107,7 +107,7 @@ def test_the_subset_is_of_its_size_and_always_the_same() -> None:
 def test_a_fresh_subset_is_decided_by_the_time_alone() -> None:
     x, times = points(), torch.linspace(0, 1, 65)[:-1]
     guidance = make(batch_size=7, resample=True)
-    batches = [guidance._data_for(x, t) for t in times]
+    batches = [guidance._data_at(x, t) for t in times]
     assert {len(b) for b in batches} == {7}
     assert len({b.x.sum().item() for b in batches}) > 32
     again = make(batch_size=7, resample=True)
@@ -120,7 +120,7 @@ def test_a_fresh_subset_is_decided_by_the_time_alone() -> None:
 def test_fresh_subsets_cover_the_rows_evenly() -> None:
     x, guidance = points(), make(batch_size=15, resample=True)
     rows = len(TASK.splits["train"])
-    seen = torch.cat([guidance._data_for(x, t / 512).x for t in torch.arange(512)])
+    seen = torch.cat([guidance._data_at(x, t / 512).x for t in torch.arange(512)])
     counts = (seen.unsqueeze(1) == TASK.splits["train"].x).all(-1).sum(0)
     assert int(counts.min()) > 0.5 * 512 * 15 / rows
     assert int(counts.max()) < 2 * 512 * 15 / rows

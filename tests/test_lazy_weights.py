@@ -117,7 +117,7 @@ def test_more_than_the_limit_is_refused_at_once(tmp_path: Path) -> None:
     found = written(tmp_path, limit=2 * ROW)
     assert torch.equal(found[2:4] + 0, W[2:4])
     with pytest.raises(
-        UnsupportedError, match=r"requested 3 networks .* but the limit of one weight set is"
+        UnsupportedError, match=r"requested 3 networks .* but the limit of a weight set is"
     ) as error:
         found[:3] + 0
     assert f"--memory at least {format_bytes(3 * BUDGET_FRACTION * ROW)}" in str(error.value)

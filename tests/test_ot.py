@@ -41,8 +41,9 @@ def draws(manifold: Manifold, n: int, seed: int, **options: int) -> tuple[Tensor
     """``(x0, x1)`` of the independent coupling, then of transport, under the same seed."""
     space = Space(manifold)
     prior, zoo = OnManifold(space), zoo_of(manifold)
-    plain = Independent(space, prior).draw(zoo, n, seeded(seed))
-    return *plain, *OptimalTransport(space, prior, **options).draw(zoo, n, seeded(seed))
+    plain = Independent(space, prior).sample_pairs(zoo, n, seeded(seed))[:2]
+    optimal = OptimalTransport(space, prior, **options).sample_pairs(zoo, n, seeded(seed))[:2]
+    return *plain, *optimal
 
 
 def cost(manifold: Manifold, x0: Tensor, x1: Tensor) -> Tensor:
@@ -99,17 +100,17 @@ def test_distances_that_are_not_finite_are_named() -> None:
     coupling = OptimalTransport(Space(manifold), Normal(Space(manifold)))
     zoo = PointSet(torch.full((3, DIM), torch.nan), torch.arange(3))
     with pytest.raises(DataError, match="not finite"):
-        coupling.draw(zoo, 4, seeded(0))
+        coupling.sample_pairs(zoo, 4, seeded(0))
 
 
 def test_aligned_pairs_end_in_the_orbits_of_the_zoo_closer_to_their_starts() -> None:
     space, zoo = small_space(), small_points()
     prior = Normal(space)
-    plain = OptimalTransport(space, prior).draw(zoo, 64, seeded(0))
-    x0, x1 = OptimalTransport(space, prior, align=True).draw(zoo, 64, seeded(0))
+    plain = OptimalTransport(space, prior).sample_pairs(zoo, 64, seeded(0))
+    x0, x1, _ = OptimalTransport(space, prior, align=True).sample_pairs(zoo, 64, seeded(0))
     assert torch.equal(x0, plain[0])
     assert (x1 - x0).norm(dim=1).sum() < 0.97 * (plain[1] - x0).norm(dim=1).sum()
-    networks = small_network().networks
+    networks = small_network().batched
     inputs = torch.randn(9, 4, generator=seeded(1))
     torch.testing.assert_close(networks(x1, inputs), networks(plain[1], inputs))
 

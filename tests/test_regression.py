@@ -77,7 +77,7 @@ def test_a_sine_is_seen_outside_of_the_gap_alone() -> None:
 
 @pytest.mark.parametrize("gap", [(0.5, 0.0), (-1.0, 0.0), (0.5, 5.0)])
 def test_gaps_that_leave_a_side_out_are_refused(gap: tuple[float, float]) -> None:
-    with pytest.raises(ValueError, match=r"gap .* inside of range"):
+    with pytest.raises(ValueError, match=r"gap .* inside range"):
         Regression1d(gap=gap)
 
 

@@ -6,6 +6,7 @@ import ctypes
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,35 @@ def test_what_was_streamed_is_found_with_any_budget(
             assert {p: p.stat().st_mtime_ns for p in of.rglob("*.safetensors")} == before
 
 
+ARTEFACTS = ["zoo", "canonical", "codec", "flow", "samples", "evaluation"]
+
+
+@pytest.mark.parametrize("kept", range(1, len(ARTEFACTS)))
+@pytest.mark.parametrize("memory", [True, False], ids=["to a budget", "to memory"])
+def test_a_run_goes_on_from_artefacts_of_the_other_storage(
+    zoo: Path, streamed: Path, held: Path, tmp_path: Path, memory: bool, kept: int
+) -> None:
+    before, out = held if memory else streamed, tmp_path / "out"
+    shutil.copytree(before, out)
+    for name in ARTEFACTS[kept:]:
+        shutil.rmtree(out / name)
+    there = {p: p.stat().st_mtime_ns for p in out.rglob("*.safetensors")}
+    again = ran(tmp_path, zoo, *(["--memory", LITTLE] if memory else []))
+    assert read(again) == pytest.approx(read(held), rel=1e-4, abs=1e-5, nan_ok=True)
+    assert {p: p.stat().st_mtime_ns for p in there} == there
+    assert bool(list((out / "samples").glob("weights-*"))) == (memory == (kept < 5))
+
+
+def test_a_flow_is_measured_alike_in_either_storage(streamed: Path, held: Path) -> None:
+    found = []
+    for of in (streamed, held):
+        for storage in (None, Streamed(MemoryBudget.parse(LITTLE))):
+            flow = wflow_core.load(of, storage=storage)
+            assert isinstance(flow.zoo.weights, LazyWeights) == (storage is not None)
+            found.append(dict(numbers(flow.evaluate(metrics=["task_score", "moments"]))))
+            assert found[-1] == pytest.approx(found[0], rel=1e-4, abs=1e-5, nan_ok=True)
+
+
 def test_networks_are_sampled_and_measured_within_a_budget(
     streamed: Path, held: Path, tmp_path: Path
 ) -> None:
@@ -152,9 +182,7 @@ def test_networks_are_sampled_and_measured_within_a_budget(
         drawn = wflow("sample", of, "--networks", 9, "--out", place, *out)
         assert drawn.exit_code == 0, drawn.output
         assert len(list(place.glob("network-*"))) == (9 if memory == LITTLE else 0)
-        measured = wflow(
-            "evaluate", of, "--from", place, "--metric", "task_score", "--json", *out
-        )
+        measured = wflow("evaluate", of, "--from", place, "--metric", "task_score", "--json", *out)
         assert measured.exit_code == 0, measured.output
         scores.append(dict(numbers(json.loads(measured.stdout)["samples"])))
         assert scores[-1] == pytest.approx(scores[0], rel=1e-4)
@@ -179,7 +207,11 @@ def test_a_loaded_flow_reads_what_it_is_asked_for(streamed: Path) -> None:
     [
         ({"codec": "null"}, LITTLE, r"12 networks of 167 weights do not fit .* `codec: pca`"),
         ({"codec": "standardize"}, LITTLE, r"Standardize\(.*\) needs them all; add `codec: pca`"),
-        ({"metrics": "[fine_tuning]"}, LITTLE, r"FineTuning\(.*\): requested 12 networks .* the limit of one"),
+        (
+            {"metrics": "[fine_tuning]"},
+            LITTLE,
+            r"requested 12 networks .* limit of a",
+        ),
         ({}, "6kB", r"--memory 6kB is too little for networks of 668B each .* at least 6.01kB"),
         ({"canonicalizers": "[]"}, "5kB", r"takes as much as 8; give at least 5.34kB"),
         ({}, "much", r"expected a size such as 4GB, 500MB or 2GiB; got 'much'"),

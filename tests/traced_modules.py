@@ -1,7 +1,6 @@
 """Small modules whose symmetry is known, for the tests of tracing.
 
-``KNOWN`` has of each its permutable groups: units, scaling, and how many units of the group they are
-nested in.
+Each of ``CASES`` has its permutable groups: number of units, scaling, and size of the parent group.
 """
 
 from __future__ import annotations

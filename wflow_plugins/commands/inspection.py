@@ -49,7 +49,7 @@ def _hidden(plugin: Plugin) -> str | None:
 
 
 def read(plugin: Plugin) -> str | None:
-    """The problem that the source of a plugin shows: whether it exists, is Python, and has the class."""
+    """The problem that the source of a plugin shows: missing, no Python, or without the class."""
     try:
         module, wanted = plugin.entry_point.module, plugin.entry_point.attr or ""
     except AttributeError:

@@ -147,7 +147,7 @@ class NetworkFlow(TrainedFlow):
         return read_weight_set(self.run.artefact(name), self.device)
 
     def _chosen(self, networks: WeightSet | None, what: str) -> tuple[WeightSet, Components]:
-        """Networks, the run's samples where none are given, and components of their architecture."""
+        """Networks, by default the run's samples, and components of their architecture."""
         chosen = self.samples if networks is None else networks.to(self.device)
         if not len(chosen):
             raise DataError(f"there is no network to {what}: `networks` is empty")

@@ -1,7 +1,7 @@
 """Sampling networks of another architecture than the flow was trained on.
 
-That is possible where the two differ in the sizes of permutable groups alone, which no parameter of the
-velocity depends on: the weights of both then have the same parts.
+That is possible where the two differ only in the sizes of permutable groups, on which no parameter
+of the velocity depends: the weights of both then have the same parts.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class LazyWeights(Tensor):
         size = len(self) * self.shape[1] * self.dtype.itemsize
         if self.load_limit is not None and size > self.load_limit:
             raise MemoryLimitError(
-                f"requested {len(self)} networks ({format_bytes(size)}) but the limit of one weight "
+                f"requested {len(self)} networks ({format_bytes(size)}), but the limit of a weight "
                 f"set is {format_bytes(self.load_limit)}; leave out what compares all networks, or "
                 f"give --memory at least {format_bytes(BUDGET_FRACTION * size)}"
             )
