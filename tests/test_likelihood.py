@@ -77,7 +77,7 @@ def test_hutchinson_is_right_within_its_standard_error(distribution: str) -> Non
     weight = torch.randn(DIM, DIM, generator=seeded(1), dtype=torch.float64)
     x, solver = points(100), Rk4(steps=16)
     known = density(x, solver, twist(weight), divergence="exact").value
-    options = {"divergence": "hutchinson", "probes": 64, "distribution": distribution}
+    options = {"divergence": "hutchinson", "probes": 64, "probe_distribution": distribution}
     found = density(x, solver, twist(weight), generator=seeded(2), **options)
     error, expected = found.value - known, found.standard_error
     # Of the sum: forms of Gaussian probes are skewed, which bends the mean of single z.
@@ -109,7 +109,7 @@ def test_chunks_and_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> N
     x, solver = points(6), Heun(steps=4)
     whole = density(x, solver, twist(weight)).value
     one = torch.cat([density(of, solver, twist(weight)).value for of in x.split(1)])
-    monkeypatch.setattr("wflow_plugins.likelihood.divergence.ENTRIES", 2 * x.numel())
+    monkeypatch.setattr("wflow_plugins.likelihood.divergence.MAX_ENTRIES", 2 * x.numel())
     torch.testing.assert_close(density(x, solver, twist(weight)).value, whole)
     torch.testing.assert_close(one, whole)
 

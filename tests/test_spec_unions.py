@@ -23,6 +23,6 @@ def test_one_value_is_one_problem(value: str, said: str) -> None:
     with pytest.raises(SpecError) as caught:
         spec_from_text(tiny(task=f"{{type: mnist, val: {value}, train: 1}}"), "s.yaml")
     val, train = caught.value.problems
-    assert val.startswith(f"s.yaml:3:26: task.val: input should be {said} (images of ")
+    assert val.startswith(f"s.yaml:3:26: task.val: input should be {said} (validation images ")
     assert train.startswith("s.yaml:3:")
     assert "task.train: " in train

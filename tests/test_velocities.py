@@ -62,7 +62,8 @@ def test_commutes_with_permutations(
     x, t, g = points(s, 3, seed)
     perm = GroupElement(s.symmetry.random(3, g).perm)
     with torch.no_grad():
-        v.standardize(x, x + torch.randn(x.shape, generator=g))
+        displacement = torch.randn(x.shape, generator=g)
+        v.fit_scales(x, x + displacement, displacement)
         out, moved = v(x, t), v(s.symmetry.act(x, perm), t)
     assert out.std() > 0.1
     assert (moved - s.symmetry.act(out, perm)).abs().max() < 1e-5 * max(1, out.abs().max().item())
@@ -116,7 +117,8 @@ def test_scales_are_one_a_part(cls: Make) -> None:
     g = torch.Generator().manual_seed(0)
     size = s.symmetry.graph.block_ids.float() + 1
     x0 = torch.zeros(500, s.dim)
-    v.standardize(x0, size * torch.randn(500, s.dim, generator=g))
+    x1 = size * torch.randn(500, s.dim, generator=g)
+    v.fit_scales(x0, x1, x1 - x0)
     torch.testing.assert_close(v.displacement_scale(), size, rtol=0.1, atol=0)
     assert v.displacement_scale().unique().numel() == len(s.symmetry.graph.blocks)
 
@@ -140,5 +142,6 @@ def test_without_symmetry_one_scale_serves_all() -> None:
     s = Space(Euclidean(9))
     v = lively(MlpVelocity(s, width=8))
     assert v(torch.randn(2, 9), torch.rand(2)).shape == (2, 9)
-    v.standardize(torch.zeros(100, 9), torch.full((100, 9), 2.0))
+    x1 = torch.full((100, 9), 2.0)
+    v.fit_scales(torch.zeros(100, 9), x1, x1)
     assert v.displacement_scale().tolist() == [2.0] * 9

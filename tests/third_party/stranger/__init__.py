@@ -1,0 +1,1 @@
+"""Plugins of somebody else: one of each kind that the core has no built-in knowledge of."""
