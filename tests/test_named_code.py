@@ -84,6 +84,29 @@ def test_changed_code_is_another_run(nets: Path) -> None:
     assert type(load_code("nets.py:Net")(3)[1]).__name__ == "Tanh"
 
 
+def test_a_run_is_bound_to_its_code(nets: Path) -> None:
+    command = ["run", spec(nets), "--out", nets / "run", "--allow-code"]
+    assert wflow(*command).exit_code == 0
+    keys = stage_keys(nets / "run")
+    (nets / "nets.py").write_text(NETS.replace("nn.ReLU", "nn.Tanh"))
+    assert "what architecture reads has changed since" in refused(wflow(*command))
+    assert wflow(*command, "--overwrite").exit_code == 0
+    changed = stage_keys(nets / "run")
+    assert all(changed[stage] != keys[stage] for stage in ("collect", "train", "sample"))
+
+
+def stage_keys(run: Path) -> dict[str, str]:
+    stages = json.loads((run / "record.json").read_text())["stages"]
+    return {name: of["key"] for name, of in stages.items()}
+
+
+def test_code_of_nested_components_needs_consent_too(nets: Path) -> None:
+    sample = "sample={networks: 8, architecture: {type: traced, module: 'nets.py:Net'}}"
+    message = refused(wflow("check", write_spec(nets, tiny()), "--set", sample))
+    assert "sample.architecture.module: would import 'nets.py:Net'" in message
+    assert not (nets / "imported").exists()
+
+
 def test_a_sweep_asks_too(nets: Path) -> None:
     spec(nets)
     grid = nets / "grid.yaml"
@@ -101,6 +124,7 @@ def test_a_sweep_asks_too(nets: Path) -> None:
             "{type: traced, module: 'none.py:Net'}",
             "none.py: no such file; a relative path starts at ",
         ),
+        ("{type: traced, module: 'Nets/own.py:Net'}", "imported: Nets/own.py: no such file; a"),
         ("{type: traced, module: 'nets.py:Ned'}", "nets.py has no 'Ned' (did you mean 'Net'?)"),
         ("{type: traced, module: 'no_such.thing:Net'}", "ModuleNotFoundError: No module named"),
         ("{type: traced, module: Net}", "architecture.module: string should match pattern"),
