@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ from torch import Tensor
 
 from wflow_core.storage import files as storage_files
 from wflow_core.storage.store import Store
+from wflow_core.storage.tensors import InMemory
+from wflow_plugins.streaming.lazy_weights import LazyWeights
+from wflow_plugins.streaming.memory import BUDGET_FRACTION, MemoryBudget
+from wflow_plugins.streaming.row_writing import RowWriter
+from wflow_plugins.streaming.storage import WEIGHT_TENSORS, Streamed
 
 LINES = {
     "canonicalizers": "[weight_matching]",
@@ -95,6 +101,24 @@ def test_tensors_are_read_in_the_order_of_their_names(tmp_path: Path, any_order:
     store, tensors = Store(tmp_path), {name: torch.arange(3) for name in "dbeca"}
     saved = store.save("x", "key", tensors, {})
     assert list(saved.tensors) == list(store.load("x").tensors) == list("abcde")
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_tensors_are_written_in_the_order_of_their_names(tmp_path: Path, lazy: bool) -> None:
+    storage = Streamed(MemoryBudget(BUDGET_FRACTION * 8)) if lazy else InMemory()
+    tensors = {name: torch.randn(3, 2) for name in ("weights", "run", "initial")}
+    if lazy:
+        for name in WEIGHT_TENSORS:
+            writer = RowWriter(tmp_path / name, name, file_bytes=8)
+            writer.add(tensors[name])
+            tensors[name] = LazyWeights.of(writer.finish(), 8, name)
+    found = []
+    for names in permutations(tensors):
+        store = Store(tmp_path / "-".join(names), storage)
+        store.folder.mkdir()
+        store.save("x", "key", {name: tensors[name] for name in names}, {})
+        found.append((store.folder / "x" / "manifest.json").read_text())
+    assert len(set(found)) == 1
 
 
 def write_in_order(path: Path, tensors: dict[str, Tensor]) -> None:
