@@ -57,7 +57,9 @@ def test_a_loaded_flow_reads_each_artefact_once(files: FileRun, reads: Counter[s
     x = torch.zeros(3, 784)
     for _ in range(2):
         assert len(flow.zoo) == 6
+        assert flow.zoo is flow.zoo
         assert len(flow.samples) == 4
+        assert flow.samples is flow.samples
         assert flow.predict(x).shape == (3, 10)
     assert reads == once("codec", "flow", "canonical", "samples")
     for _ in range(2):

@@ -92,7 +92,7 @@ class RawNames(VelocityContract):
 
 def test_the_contract_catches_parameters_under_raw_names() -> None:
     RawNames().in_world(SMALL).test_points_to_tangents()
-    with pytest.raises(KeyError, match="encoder.layers.0"):
+    with pytest.raises(KeyError, match=r"encoder\.layers\.0"):
         RawNames().in_world(DOTTED).test_points_to_tangents()
 
 

@@ -13,10 +13,6 @@ from torch import Tensor
 class TensorStorage(ABC):
     """Writes and reads the tensors of an artefact."""
 
-    def __repr__(self) -> str:
-        """As the record of a run names it."""
-        return f"{type(self).__name__}()"
-
     @abstractmethod
     def write(self, tensors: Mapping[str, Tensor], folder: Path) -> dict[str, dict[str, Any]]:
         """Write tensors to files of a folder, synced to disk.

@@ -23,6 +23,9 @@ TENSORS = "tensors.safetensors"
 class InMemory(TensorStorage):
     """All tensors of an artefact in ``tensors.safetensors``."""
 
+    def __repr__(self) -> str:
+        return "InMemory()"
+
     def write(self, tensors: Mapping[str, Tensor], folder: Path) -> dict[str, dict[str, Any]]:
         stored = contiguous_cpu(tensors)
         save_file(stored, folder / TENSORS)
