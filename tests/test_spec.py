@@ -280,7 +280,7 @@ def test_components_that_do_not_fit_are_told_together() -> None:
         solver="{type: guided_euler, noise: 1}",
     )
     places = [line.split(": ")[0] for line in problems(text)]
-    assert places == ["s.yaml:11:9", "s.yaml:12:11"]
+    assert places == ["s.yaml:11:39", "s.yaml:12:11"]
 
 
 def test_needs_that_are_not_met_are_told_together() -> None:

@@ -186,7 +186,7 @@ def test_a_zoo_alone_may_have_a_task_of_its_own() -> None:
         ("zoo.zoos.b.task=gaussian", r"zoo\.zoos\.b"),
         ("zoo.zoos.b=3", r"zoo\.zoos\.b: "),
         ("condition={type: covariates, names: [sources]}", "did you mean 'source'"),
-        ("sample.condition={source: c}", r"sample: 'source' is one of a, b"),
+        ("sample.condition={source: c}", r"sample.condition.source: 'source' is one of a, b"),
         ("zoo={type: train, zoos: {a: {type: train}}}", r"unknown option zoo\.zoos"),
         ("zoo={type: train, task: digits}", r"zoo\.task: 'digits' has inputs"),
     ],
